@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Zeroed 4 KiB pages for page tables, without a system call after creation.
+ *
+ * A pool reserves address space once; memory arrives by page fault on first
+ * touch, in transparent huge pages where the kernel grants them. A thread
+ * takes pages through its own pagecache; caches trade with a lock-free stack.
+ * Pages go back all-zero: the caller's duty, checked in debug builds.
+ */
+#ifndef SLUICE_UTIL_PAGEPOOL_H
+#define SLUICE_UTIL_PAGEPOOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PAGEPOOL_PAGE 4096u
+#define PAGECACHE_MAX 64
+
+struct pagepool;
+
+/* One thread's hand of pages. Zero-initialise through pagecache_init. */
+struct pagecache {
+	struct pagepool *pool;
+	uint32_t nr;
+	uint32_t idx[PAGECACHE_MAX];
+};
+
+/* Control. -EINVAL for 0 or more than 2^31 pages, -ENOMEM. */
+int pagepool_create(uint64_t max_pages, struct pagepool **ret_pool);
+/* Control; every cache must have been drained. NULL is fine. */
+void pagepool_destroy(struct pagepool *pool);
+
+/* Pages handed out and not returned, any thread, approximate by what lies in
+ * caches. */
+uint64_t pagepool_used(const struct pagepool *pool);
+
+void pagecache_init(struct pagecache *pc, struct pagepool *pool);
+/* Returns every cached page to the pool. */
+void pagecache_drain(struct pagecache *pc);
+
+/* A zeroed page, or NULL when the pool's limit is reached. */
+void *pagecache_get(struct pagecache *pc);
+/* page must be all-zero and unreachable by anyone. */
+void pagecache_put(struct pagecache *pc, void *page);
+
+#endif
