@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A domain: one I/O address space, shared by any number of groups, and one
+ * table for both directions (IOVA -> OA, and VA -> IOVA when asked for).
+ */
+#ifndef SLUICE_DOMAIN_H
+#define SLUICE_DOMAIN_H
+
+#include <sluice/backend.h>
+#include <sluice/base.h>
+#include <sluice/engine.h>
+#include <sluice/group.h>
+#include <sluice/pagetable.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sluice_domain;
+
+enum sluice_mode {
+	/* An unmap completes when nothing can reach the memory any more. */
+	SLUICE_MODE_STRICT = 0,
+	/* An unmap is complete at return; the device may reach the memory for
+	 * a bounded time longer (lazy_* below). The IOVA is not reused
+	 * earlier than in strict mode. */
+	SLUICE_MODE_LAZY = 1
+};
+
+/* The caller chooses every IOVA (a VMM relaying a guest); there is no
+ * allocator. */
+#define SLUICE_DOMAIN_CALLER_IOVA 0x1u
+/* Keep the VA -> IOVA direction for sluice_va_to_iova(). */
+#define SLUICE_DOMAIN_VA_LOOKUP 0x2u
+
+struct sluice_domain_cfg {
+	enum sluice_backend backend;
+	enum sluice_mode mode;
+	/* Format of the domain's own table. It bounds the aperture. */
+	enum sluice_pt_format format;
+	uint32_t iova_bits; /* see sluice_pt_create(); 0 for 48 */
+	uint32_t flags;     /* SLUICE_DOMAIN_* */
+	/* Aperture, closed; both 0: everything the format, and for a kernel
+	 * backend the kernel, allows, except page 0. */
+	sluice_iova_t first;
+	sluice_iova_t last;
+	/* Ranges never handed out; copied. A kernel backend adds its own. */
+	const struct sluice_range *reserved;
+	uint32_t nr_reserved;
+	/* Lazy mode: flush when any of these is reached; 0 for 256 unmaps,
+	 * 16 MiB, 1000 us. Time is looked at in sluice_poll(). */
+	uint32_t lazy_entries;
+	uint64_t lazy_bytes;
+	uint32_t lazy_us;
+	/* Records the invalidation log holds; 0 for 4096; a power of two from
+	 * 64 to 2^20. A lane that falls behind by more flushes everything. */
+	uint32_t log_records;
+	/* IOTLB entries of each view; 0 for 512; power of two 16..65536. */
+	uint32_t tlb_entries;
+	/* Unmaps in flight per view before sluice_unmap() answers -EAGAIN;
+	 * 0 for 1024; rounded up to a power of two, at most 2^15. */
+	uint32_t max_inflight;
+};
+
+/**
+ * sluice_domain_create() - a new, empty I/O address space.
+ * @cfg: NULL or zeroes: soft, strict, x86_64, 48 bits
+ *
+ * With SLUICE_BACKEND_VFIO_TYPE1 a container is opened; IOVAs can be mapped
+ * once the first group is attached.
+ *
+ * Thread: control. Owns: the caller, until sluice_domain_destroy().
+ * Returns: 0, -EINVAL, -ENOMEM, and for VFIO -ENOENT (no /dev/vfio/vfio: load
+ * vfio_iommu_type1), -EACCES, -ENODEV (no type1 v2 there).
+ */
+SLUICE_API SLUICE_MUST_CHECK int sluice_domain_create(
+        struct sluice_engine *engine, const struct sluice_domain_cfg *cfg,
+        struct sluice_domain **ret_domain);
+
+/**
+ * sluice_domain_destroy() - free a domain and everything mapped in it.
+ *
+ * Views and arenas on it must be closed before. Groups that are still attached
+ * are detached, and mappings that are left go with the last of them.
+ * Thread: control. Returns: 0, -EBUSY with a message that names what is left;
+ * nothing changes then (close the device descriptors of attached groups).
+ * NULL is fine.
+ */
+SLUICE_API int sluice_domain_destroy(struct sluice_domain *domain);
+
+/**
+ * sluice_domain_attach() - let the devices of a group use the domain.
+ *
+ * Each group attached to one domain sees the same mappings: a buffer is
+ * mapped once for all. With a kernel backend the first attach fixes the
+ * usable IOVA ranges; a later group whose IOMMU is not compatible is refused
+ * and nothing changes. May run while lanes map and unmap.
+ *
+ * Thread: control. Blocks: yes. Returns: 0, -EBUSY (group already in use),
+ * -EINVAL (a soft domain takes no group), -EPERM, -ENODEV, -ENOMEM.
+ */
+SLUICE_API SLUICE_MUST_CHECK int sluice_domain_attach(
+        struct sluice_domain *domain, struct sluice_group *group);
+
+/**
+ * sluice_domain_detach() - take a group out again.
+ *
+ * Device file descriptors of the group must be closed before (-EBUSY). The last
+ * group stays while something is mapped (-EBUSY): destroy the domain instead.
+ * Thread: control. Blocks: yes. Returns: 0, -ENOENT when it is not attached
+ * here, -EBUSY.
+ */
+SLUICE_API int sluice_domain_detach(struct sluice_domain *domain,
+                                    struct sluice_group *group);
+
+/**
+ * sluice_domain_reserve() - keep a range out of the allocator, for mappings
+ * whose IOVA the caller chooses (SLUICE_MAP_FIXED).
+ *
+ * The whole allocation granules that the range touches are taken
+ * (sluice_domain_info.granule). Thread: control. Returns: 0, -EINVAL (outside
+ * the aperture, misaligned), -EBUSY (a part is handed out already: reserve
+ * before mapping starts).
+ */
+SLUICE_API SLUICE_MUST_CHECK int sluice_domain_reserve(
+        struct sluice_domain *domain, sluice_iova_t iova, uint64_t len);
+
+struct sluice_domain_info {
+	enum sluice_backend backend;
+	enum sluice_mode mode;
+	enum sluice_pt_format format;
+	uint32_t nr_groups;
+	sluice_iova_t first; /* lowest and highest usable IOVA */
+	sluice_iova_t last;
+	uint64_t granule; /* bytes the allocator hands to a lane at a time */
+	/* Kernel backend: mappings the kernel still takes; UINT64_MAX: no
+	 * limit known. */
+	uint64_t mappings_left;
+};
+
+/* Thread: control. */
+SLUICE_API void sluice_domain_get_info(struct sluice_domain *domain,
+                                       struct sluice_domain_info *ret_info);
+
+/* Counters of a domain: the sum over its views, plus the backend's. Racy reads
+ * of counters that only grow; exact when no lane is running. */
+struct sluice_domain_stats {
+	uint64_t maps, map_bytes;
+	uint64_t unmaps, unmap_bytes;
+	uint64_t map_failures, unmap_failures;
+	uint64_t misses;        /* translations that walked the table */
+	uint64_t faults;        /* translations refused */
+	uint64_t invalidations; /* records posted to the log */
+	uint64_t posts;         /* times a batch of records was posted */
+	uint64_t
+	        view_flushes; /* whole IOTLBs dropped (lapped or large range) */
+	uint64_t kernel_maps; /* MAP ioctls made */
+	uint64_t kernel_unmaps; /* UNMAP ioctls made */
+	uint64_t kernel_errors;
+	uint64_t table_bytes; /* page-table memory of the whole engine */
+	/* Exposure: unmaps whose ticket had not passed, at most, and the
+	 * longest time from sluice_unmap() to the ticket. */
+	uint64_t exposed_entries_max;
+	uint64_t exposed_bytes_max;
+	uint64_t exposed_ns_max;
+	/* The lane that holds tickets back most, and by how many records;
+	 * laggard_lane is UINT32_MAX when all are up to date. */
+	uint32_t laggard_lane;
+	uint64_t laggard_records;
+};
+
+/* Thread: any. */
+SLUICE_API void sluice_domain_get_stats(struct sluice_domain *domain,
+                                        struct sluice_domain_stats *ret_stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

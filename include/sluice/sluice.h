@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Everything: include this one, or the headers of the nouns you use.
+ */
+#ifndef SLUICE_SLUICE_H
+#define SLUICE_SLUICE_H
+
+#include <sluice/arena.h>
+#include <sluice/backend.h>
+#include <sluice/base.h>
+#include <sluice/domain.h>
+#include <sluice/engine.h>
+#include <sluice/group.h>
+#include <sluice/lane.h>
+#include <sluice/map.h>
+#include <sluice/pagetable.h>
+#include <sluice/translate.h>
+
+#endif
