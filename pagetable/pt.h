@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Face of pagetable/: formats and the walk, map and unmap templates. Knows no
+ * thread, no group, no cache. Table pages come from the caller's pagecache.
+ *
+ * Contract (docs/ordering.md has the proof): the caller owns the range that
+ * it maps or unmaps exclusively; other ranges, and walkers of any range, run
+ * in parallel. Leaves are published by relaxed stores of whole words; nobody
+ * is told of them before the call returns, and the release by which the
+ * caller then passes the IOVA on is what makes them visible. A table is zero
+ * before a CAS with release links it. Empty tables stay linked; only a larger
+ * leaf over an empty table unlinks it, and then the caller frees it after a
+ * grace period: until then a walker that is still inside finds it empty.
+ */
+#ifndef SLUICE_PAGETABLE_PT_H
+#define SLUICE_PAGETABLE_PT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <sluice/pagetable.h>
+#include "util/util.h"
+
+/* Bits of prot beyond SLUICE_READ | SLUICE_WRITE: two software bits that a
+ * leaf carries for the owner of the table. Every format has room for them. */
+#define PT_SW0 0x100u
+#define PT_SW1 0x200u
+#define PT_PROT_MASK 0x303u
+
+struct pt;
+
+/* A leaf or a run of leaves. Closed range [iova, last]. */
+struct pt_run {
+	uint64_t iova;
+	uint64_t last;
+	uint64_t oa;
+	uint32_t prot; /* SLUICE_* and PT_SW* */
+};
+
+/* What unmap removed: appended behind nr, the runs of one call merged where OA
+ * continues and prot is equal. A leaf with PT_SW1, the head mark, begins a run,
+ * and leaves without it continue one: so a run never reaches over the head of
+ * another mapping, unless merge_heads is set. A run carries the prot of its
+ * first leaf. Runs that do not fit are not removed: unmap comes back short.
+ * With run NULL nothing is recorded. */
+struct pt_gather {
+	struct pt_run *run;
+	uint32_t nr;
+	uint32_t max;
+	bool merge_heads;
+};
+
+/* Control. iova_bits 0: 48. -EINVAL, -ENOMEM. The root page is taken from pc.
+ */
+int pt_create(enum sluice_pt_format format, unsigned iova_bits,
+              struct pagecache *pc, struct pt **ret_pt);
+/* Control; nobody uses the table any more. Pages go back zeroed through pc. */
+void pt_destroy(struct pt *pt, struct pagecache *pc);
+
+enum sluice_pt_format pt_format(const struct pt *pt);
+uint64_t pt_max_iova(const struct pt *pt); /* last valid input address */
+uint64_t pt_max_oa(const struct pt *pt);   /* last valid output address */
+
+/* Tables that a map unlinked, chained through their (otherwise zero) first
+ * word. NULL-initialise. pt_free_list gives them back, after the grace
+ * period. */
+struct pt_freed {
+	void *head;
+	uint32_t nr;
+};
+void pt_free_list(struct pt_freed *freed, struct pagecache *pc);
+
+/* Maps [iova, last] -> oa. All 4 KiB aligned (last + 1 too). Largest leaves.
+ * 0, -EINVAL (alignment, width, a prot that the format cannot say), -EEXIST,
+ * -ENOMEM; a map that fails was never visible, not even in part (tables that
+ * were added may stay). What was unlinked is added to *freed, never NULL.
+ * PT_SW1, if in prot, is set on the first leaf only: it marks the head of a
+ * mapping. */
+int pt_map(struct pt *pt, struct pagecache *pc, uint64_t iova, uint64_t last,
+           uint64_t oa, uint32_t prot, struct pt_freed *freed);
+
+/* The tables that a later pt_map of [iova, last] with leaves of 4 KiB (or
+ * larger, when oa allows) needs: afterwards that pt_map cannot fail with
+ * -ENOMEM. Does not touch leaves. 0, -EINVAL, -ENOMEM. */
+int pt_populate(struct pt *pt, struct pagecache *pc, uint64_t iova,
+                uint64_t last, uint64_t oa);
+
+/* Like pt_map, but the range is not owned: each leaf is installed by CAS on an
+ * empty slot; a slot in use gives -EEXIST and what was installed before is
+ * taken back. Never replaces a table: where one hangs, empty or not, smaller
+ * leaves go into it. For the VA->IOVA direction, where two
+ * lanes may map one buffer at the same time. */
+int pt_claim(struct pt *pt, struct pagecache *pc, uint64_t va, uint64_t last,
+             uint64_t iova, uint32_t prot);
+
+/* Removes [iova, last]. Bytes removed (short when g is full), -EINVAL,
+ * -ENOENT (a part is not mapped), -ERANGE (would split a leaf); where both are
+ * true, what comes first by address decides. Unchanged on failure. g may be
+ * NULL. */
+int64_t pt_unmap(struct pt *pt, uint64_t iova, uint64_t last,
+                 struct pt_gather *g);
+
+/* The leaf under iova. 0, -ENOENT, -EINVAL. Lock-free, any thread. */
+int pt_walk(const struct pt *pt, uint64_t iova, struct pt_run *ret_leaf);
+
+#endif
