@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Face of groups/: what the rooms above may ask of an open group beyond
+ * <sluice/group.h>, and how a test takes the kernel's place. Knows VFIO's group
+ * file, nothing of domains, containers or mappings.
+ */
+#ifndef SLUICE_GROUPS_GRP_H
+#define SLUICE_GROUPS_GRP_H
+
+#include <stdint.h>
+
+#include <sluice/group.h>
+
+/*
+ * The system calls of an open group. Each returns 0, a file descriptor, or
+ * -errno. A test's fake is another table.
+ */
+struct grp_sys {
+	int (*open)(const char *path, int flags);
+	int (*close)(int fd);
+	int (*ioctl)(int fd, unsigned long request, void *arg);
+};
+
+extern const struct grp_sys grp_sys_kernel;
+
+/* sluice_group_open() with the system calls of sys, which must outlive the
+ * group. Sysfs is always read with the real ones. */
+int grp_open_with(const char *bdf, const struct sluice_group_cfg *cfg,
+                  const struct grp_sys *sys, struct sluice_group **ret_group);
+
+/* The VFIO group file: for VFIO_GROUP_SET_CONTAINER and its undo. Owned by the
+ * group, valid until it is closed. */
+int grp_fd(const struct sluice_group *group);
+
+/*
+ * Which domain holds the group: a pointer that groups/ keeps and never follows,
+ * NULL for none. Control paths only; the caller makes sure that no two of them
+ * work on one group at a time.
+ */
+void grp_set_attached(struct sluice_group *group, void *owner);
+void *grp_attached(const struct sluice_group *group);
+
+/* Ranges that must stay out of a domain's aperture, as sysfs listed them when
+ * the group was opened. Valid until it is closed. */
+const struct sluice_group_region *grp_regions(const struct sluice_group *group,
+                                              uint32_t *ret_nr);
+
+#endif

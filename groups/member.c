@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One device of a group, as its sysfs folder shows it. A device may vanish
+ * while it is read, and a captured tree may lack any attribute: what is not
+ * there stays empty. What cannot be told about a driver counts as a driver in
+ * the way, never as none.
+ */
+#include "groups/read.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "groups/parse.h"
+#include "groups/sysfs.h"
+
+/* PCI Local Bus 3.0, section 6.1 and appendix D. */
+#define PCI_HEADER_BYTES 64
+#define PCI_VENDOR_ID 0x00
+#define PCI_DEVICE_ID 0x02
+#define PCI_CLASS_PROG 0x09
+#define PCI_CLASS_BRIDGE_PCI 0x0604
+
+static unsigned le16(const unsigned char *p)
+{
+	return p[0] | (unsigned)p[1] << 8;
+}
+
+/* Ids from the device's configuration space, for trees that have nothing
+ * else. */
+static void ids_from_config(int dir, struct sluice_group_member *m)
+{
+	char buf[8192];
+	const unsigned char *cfg = (const unsigned char *)buf;
+	ssize_t n = sysfs_read(dir, "config", buf, sizeof(buf));
+
+	if (n < PCI_HEADER_BYTES)
+		return;
+	m->vendor = (uint16_t)le16(cfg + PCI_VENDOR_ID);
+	m->device = (uint16_t)le16(cfg + PCI_DEVICE_ID);
+	m->pci_class = cfg[PCI_CLASS_PROG] |
+	               (uint32_t)le16(cfg + PCI_CLASS_PROG + 1) << 8;
+}
+
+static void read_ids(int dir, struct sluice_group_member *m)
+{
+	uint64_t class, vendor, device;
+
+	if (sysfs_hex(dir, "class", 0xffffff, &class) == 0 &&
+	    sysfs_hex(dir, "vendor", 0xffff, &vendor) == 0 &&
+	    sysfs_hex(dir, "device", 0xffff, &device) == 0) {
+		m->pci_class = (uint32_t) class;
+		m->vendor = (uint16_t)vendor;
+		m->device = (uint16_t)device;
+	} else {
+		ids_from_config(dir, m);
+	}
+	m->is_bridge = m->pci_class >> 8 == PCI_CLASS_BRIDGE_PCI;
+}
+
+static int read_driver(struct grp_mem *mem, int dir,
+                       struct sluice_group_member *m)
+{
+	int rc = sysfs_link_name(mem, dir, "driver", &m->driver);
+
+	if (rc == -ENOMEM)
+		return rc;
+	if (rc == -ENOENT)
+		return 0;
+	if (rc)
+		m->driver = "?";
+	m->is_vfio = grp_driver_is_vfio(m->driver);
+	m->is_blocker = !grp_driver_is_harmless(m->driver);
+	return 0;
+}
+
+int grp_read_member(struct grp_mem *mem, int at, const char *path,
+                    const char *fallback, struct sluice_group_member *ret)
+{
+	struct sluice_group_member m = {.name = fallback, .bus = ""};
+	int dir = sysfs_dir(at, path);
+	char bdf[GRP_BDF_LEN];
+	int rc;
+
+	/* The link's own name may have ".N" behind it, where two buses have a
+	 * device of one name; the target has the device's. */
+	rc = sysfs_link_name(mem, at, path, &m.name);
+	if (rc == -ENOMEM)
+		goto out;
+	rc = 0;
+	if (dir >= 0) {
+		rc = sysfs_link_name(mem, dir, "subsystem", &m.bus);
+		if (rc != -ENOMEM)
+			rc = read_driver(mem, dir, &m);
+	}
+	if (rc)
+		goto out;
+	m.is_pci = strcmp(m.bus, "pci") == 0 ||
+	           (!*m.bus && grp_bdf_parse(m.name, bdf) &&
+	            strcmp(bdf, m.name) == 0);
+	if (m.is_pci && !*m.bus)
+		m.bus = "pci";
+	if (dir >= 0 && m.is_pci)
+		read_ids(dir, &m);
+	*ret = m;
+out:
+	if (dir >= 0)
+		close(dir);
+	return rc;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Reads sysfs as if it had been written by somebody hostile: a captured tree
+ * may be. Each read has a bound, nothing but regular files is read, and no
+ * open can block. Links are followed, so a tree can show files from outside of
+ * it: read trees of strangers as a user who may not see secrets.
+ */
+#include "groups/sysfs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "groups/parse.h"
+
+/* More entries than any folder of groups or devices has: 2^16 functions in
+ * each of a few PCI domains. */
+#define MAX_ENTRIES (1u << 20)
+
+int sysfs_dir(int at, const char *path)
+{
+	int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static ssize_t read_all(int fd, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	while (n < size) {
+		ssize_t got = read(fd, buf + n, size - n);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			break;
+		n += (size_t)got;
+	}
+	return (ssize_t)n;
+}
+
+ssize_t sysfs_read(int at, const char *path, char *buf, size_t size)
+{
+	int fd = openat(at, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		n = -errno;
+	else if (!S_ISREG(st.st_mode))
+		n = -EINVAL;
+	else
+		n = read_all(fd, buf, size);
+	close(fd);
+	if (n < 0)
+		return n;
+	if ((size_t)n == size)
+		return -EFBIG;
+	buf[n] = '\0';
+	return n;
+}
+
+int sysfs_hex(int at, const char *path, uint64_t max, uint64_t *ret)
+{
+	char buf[32];
+	ssize_t n = sysfs_read(at, path, buf, sizeof(buf));
+
+	if (n < 0)
+		return (int)n;
+	return grp_hex_parse(buf, max, ret) ? 0 : -EINVAL;
+}
+
+int sysfs_link_name(struct grp_mem *mem, int at, const char *path,
+                    const char **ret)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(at, path, target, sizeof(target));
+	const char *name;
+
+	if (n < 0)
+		return -errno;
+	if (n == sizeof(target))
+		return -ENAMETOOLONG;
+	while (n > 0 && target[n - 1] == '/')
+		n--;
+	name = memrchr(target, '/', (size_t)n);
+	name = name ? name + 1 : target;
+	n -= name - target;
+	if (n == 0)
+		return -EINVAL;
+	name = grp_strdup(mem, name, (size_t)n);
+	if (!name)
+		return -ENOMEM;
+	*ret = name;
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const char *const *x = a, *const *y = b;
+
+	return strcmp(*x, *y);
+}
+
+/* The array doubles inside mem: what it leaves behind there is as much again,
+ * and gone with the picture. */
+static int push(struct grp_mem *mem, const char ***names, uint32_t *nr,
+                uint32_t *room, const char *name)
+{
+	const char **v = *names;
+
+	if (*nr == MAX_ENTRIES)
+		return -E2BIG;
+	if (*nr == *room) {
+		*room = *room ? *room * 2 : 16;
+		v = grp_alloc(mem, *room, sizeof(*v));
+		if (!v)
+			return -ENOMEM;
+		if (*nr)
+			memcpy(v, *names, *nr * sizeof(*v));
+		*names = v;
+	}
+	v[*nr] = grp_strdup(mem, name, NAME_MAX);
+	if (!v[*nr])
+		return -ENOMEM;
+	(*nr)++;
+	return 0;
+}
+
+int sysfs_list(struct grp_mem *mem, int at, const char *path,
+               const char *const **ret_names, uint32_t *ret_nr)
+{
+	int fd = sysfs_dir(at, path);
+	const char **names = NULL;
+	uint32_t nr = 0, room = 0;
+	struct dirent *e;
+	DIR *dir;
+	int rc = 0;
+
+	if (fd < 0)
+		return fd;
+	dir = fdopendir(fd);
+	if (!dir) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	errno = 0;
+	while (rc == 0 && (e = readdir(dir))) {
+		if (e->d_name[0] != '.')
+			rc = push(mem, &names, &nr, &room, e->d_name);
+		errno = 0;
+	}
+	if (rc == 0)
+		rc = -errno;
+	closedir(dir);
+	if (rc)
+		return rc;
+	if (nr)
+		qsort(names, nr, sizeof(*names), by_name);
+	*ret_names = names;
+	*ret_nr = nr;
+	return 0;
+}

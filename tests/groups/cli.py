@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""`sluice groups` from outside: exit codes, the table, the JSON shape, on
+captured trees. Knows the command line and no library."""
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+
+TOOL, DATA = sys.argv[1:]
+
+
+def unpack(folder, name):
+    with tarfile.open(os.path.join(DATA, name + '.tar.gz')) as t:
+        t.extractall(folder)
+    case = os.path.join(folder, name)
+    with open(os.path.join(case, 'links.txt'), encoding='utf-8') as f:
+        for line in f.read().splitlines():
+            path, target = line.split(' -> ')
+            path = os.path.join(case, path)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.symlink(target, path)
+    return os.path.join(case, 'sys')
+
+
+def run(*args, status=0):
+    r = subprocess.run([TOOL, 'groups', *args], stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE, text=True, check=False)
+    assert r.returncode == status, (args, r.returncode, r.stdout, r.stderr)
+    return r.stdout, r.stderr
+
+
+def has(text, *words):
+    for word in words:
+        assert word in text, (word, text)
+
+
+def json_of(*args):
+    out, _ = run('--json', *args)
+    doc = json.loads(out)
+    assert doc['schema'] == 'sluice-groups/1'
+    return doc
+
+
+def expected(sys_dir, name):
+    path = os.path.join(os.path.dirname(sys_dir), name)
+    with open(path, encoding='utf-8') as f:
+        return [line for line in f.read().splitlines() if line]
+
+
+def bridge(tmp):
+    tree = unpack(tmp, 'x86-vtd-13-pci-bridge-root')
+    out, _ = run('--sysfs', tree)
+    has(out, '0000:01:03.0  virtio-pci', 'bridge', 'DMA-FQ', '--explain')
+    out, _ = run('--sysfs', tree, '--explain', '01:02.0')
+    has(out, 'group 1', 'not viable', '0x00000000fee00000', 'msi',
+        '    echo 0000:01:03.0 > /sys/bus/pci/drivers/virtio-pci/unbind\n')
+    one = json_of('--sysfs=' + tree, '--explain=0000:01:02.0')['groups']
+    assert len(one) == 1
+    g = one[0]
+    assert g['devices'] == ['0000:00:04.0', '0000:01:01.0', '0000:01:02.0',
+                            '0000:01:03.0']
+    assert g['viable'] is False and g['reasons'] == [] and g['id'] == 1
+    assert [m['blocks'] for m in g['members']] == [False] * 3 + [True]
+    assert g['reserved'] == [{'first': '0x00000000fee00000',
+                              'last': '0x00000000feefffff', 'type': 'msi'}]
+    has(g['explain'], 'virtio-pci/unbind')
+    _, err = run('--sysfs', tree, '--explain', '0000:99:00.0', status=1)
+    has(err, '0000:99:00.0')
+    assert len(json_of('-', '--sysfs', tree)['groups']) == 4
+
+
+def partition(tmp, name):
+    tree = unpack(tmp, name)
+    doc = json_of('--sysfs', tree)
+    want = {frozenset(line.split(':', 1)[1].split())
+            for line in expected(tree, 'expected-groups.txt')}
+    assert {frozenset(g['devices']) for g in doc['groups']} == want
+    assert doc['ungrouped'] == expected(tree, 'expected-ungrouped.txt')
+    for device in doc['ungrouped'][:1]:
+        _, err = run('--sysfs', tree, '--explain', device, status=1)
+        has(err, device, 'no group')
+        run('--sysfs', tree, '--explain', device[5:], status=1)
+
+
+def no_iommu(tmp):
+    tree = unpack(tmp, 'x86-vtd-47-iommu-off')
+    out, err = run('--sysfs', tree)
+    assert out == ''
+    has(err, 'no IOMMU groups', 'intel_iommu=on')
+    assert json_of('--sysfs', tree)['groups'] == []
+    run('--sysfs', tree, '--explain', '0000:00:01.0', status=1)
+
+
+def usage(tmp):
+    out, _ = run('--help')
+    has(out, '--sysfs', '--explain', '--json')
+    has(run('--version')[0], 'sluice')
+    for args in (['--nonsense'], ['--sysfs'], ['--explain'], ['--explain='],
+                 ['extra'], ['--jsonx'], ['--compute']):
+        out, err = run(*args, status=2)
+        assert out == '' and err, args
+    _, err = run('--sysfs', os.path.join(tmp, 'nowhere'), status=1)
+    has(err, 'nowhere')
+    target = os.path.join(tmp, 'out.json')
+    run('--sysfs', tmp, '--json=' + target)
+    with open(target, encoding='utf-8') as f:
+        assert json.load(f)['groups'] == []
+    run('--sysfs', tmp, '--json=/nonexistent/x', status=1)
+
+
+def hostile(tmp):
+    name = 'a\nb\033[2J\udcff'
+    devices = os.path.join(tmp, 'h', 'kernel', 'iommu_groups', '1', 'devices')
+    os.makedirs(devices)
+    os.symlink('nowhere/' + name, os.path.join(devices, 'x'))
+    tree = os.path.join(tmp, 'h')
+    assert json_of('--sysfs', tree)['groups'][0]['devices'] == ['a?b?[2J?']
+    assert '\033' not in run('--sysfs', tree)[0]
+
+
+def main():
+    with tempfile.TemporaryDirectory() as tmp:
+        bridge(tmp)
+        for name in ('x86-amdvi-08-mf-endpoints-rp', 's390x-zpci-02-several',
+                     'arm64-smmuv3-11-pcie-pci-bridge-rp',
+                     'ppc64-powernv9-02-mf'):
+            partition(tmp, name)
+        no_iommu(tmp)
+        hostile(tmp)
+        usage(tmp)
+    print('groups command line: ok')
+
+
+if __name__ == '__main__':
+    main()
