@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Arenas: memory mapped once. Slots travel through a stack per lane, traded in
+ * bulk with a lock-free stack; other pieces are carved under a mutex.
+ */
+#include "engine/arena_mem.h"
+#include "engine/engine_int.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STACK 126
+#define TRADE 63
+
+/* One lane's hand of slots: 512 bytes, lines of its own. */
+struct slot_stack {
+	_Alignas(CACHELINE) uint32_t nr;
+	uint32_t slot[STACK];
+};
+
+struct sluice_arena {
+	struct sluice_domain *domain;
+	struct arena_mem mem;
+	uint8_t *va;
+	uint64_t iova;
+	uint64_t slot_size;
+	unsigned slot_lg2; /* when slot_size is a power of two, else 0 */
+	uint32_t nr_slots;
+	struct idxstack depot;     /* slots at no lane */
+	au32 *links;               /* of the depot */
+	struct slot_stack *stacks; /* by lane id */
+	struct zombie *zombie;     /* for the end: destroy cannot fail */
+	pthread_mutex_t lock;      /* guards next */
+	uint64_t next;             /* first byte not carved */
+};
+
+static void arena_release(void *ctx)
+{
+	struct sluice_arena *a = ctx;
+
+	arena_mem_free(&a->mem);
+	pthread_mutex_destroy(&a->lock);
+	free(a->links);
+	free(a->stacks);
+	free(a);
+}
+
+static int check_cfg(const struct sluice_arena_cfg *cfg)
+{
+	if (cfg->size == 0)
+		return msg_lit(-EINVAL, "the arena's size is 0");
+	if (cfg->prot & ~SLUICE_RW)
+		return msg_lit(-EINVAL, "prot must be SLUICE_READ, "
+		                        "SLUICE_WRITE or both");
+	if (cfg->flags & ~SLUICE_MAP_32BIT)
+		return msg_lit(-EINVAL, "only SLUICE_MAP_32BIT is a flag of "
+		                        "arenas");
+	if (cfg->slot_size % 64)
+		return msg_lit(-EINVAL, "slot_size must be a multiple of 64");
+	if (cfg->slots_bytes && !cfg->slot_size)
+		return msg_lit(-EINVAL, "slots_bytes without slot_size");
+	if (cfg->slots_bytes > cfg->size ||
+	    (cfg->slot_size && cfg->slot_size > cfg->size))
+		return msg_lit(-EINVAL, "the slots are larger than the arena");
+	return 0;
+}
+
+/* Every slot starts in the depot, the lowest on top. */
+static int fill_slots(struct sluice_arena *a, uint64_t bytes)
+{
+	uint64_t nr = bytes / a->slot_size;
+
+	if (nr == 0 || nr > 1u << 30)
+		return msg_lit(-EINVAL, "too many or too few slots: choose "
+		                        "another slot_size or size");
+	a->links = calloc(nr, sizeof(*a->links));
+	if (!a->links)
+		return msg_lit(-ENOMEM, "no memory for the arena's slots");
+	a->nr_slots = (uint32_t)nr;
+	idxstack_init(&a->depot, a->links);
+	for (uint32_t i = a->nr_slots; i > 0; i--)
+		idxstack_push(&a->depot, &(uint32_t){i - 1}, 1);
+	a->next = nr * a->slot_size;
+	return 0;
+}
+
+static int arena_init(struct sluice_arena *a,
+                      const struct sluice_arena_cfg *cfg)
+{
+	uint32_t lanes = a->domain->engine->cfg.max_lanes;
+	size_t stacks = lanes * sizeof(struct slot_stack);
+	int rc;
+
+	a->zombie = calloc(1, sizeof(*a->zombie));
+	a->stacks = aligned_alloc(CACHELINE, stacks);
+	if (!a->zombie || !a->stacks)
+		return msg_lit(-ENOMEM, "no memory for an arena");
+	memset(a->stacks, 0, stacks);
+	rc = arena_mem_alloc(cfg->size, cfg->no_huge, &a->mem);
+	if (rc)
+		return msg_fmt(rc, "cannot allocate %llu bytes for an arena",
+		               (unsigned long long)cfg->size);
+	a->va = a->mem.va;
+	a->slot_size = cfg->slot_size;
+	if (a->slot_size && !(a->slot_size & (a->slot_size - 1)))
+		a->slot_lg2 = lg2_floor(a->slot_size);
+	if (a->slot_size)
+		return fill_slots(a, cfg->slots_bytes ? cfg->slots_bytes
+		                                      : a->mem.len);
+	return 0;
+}
+
+static void say_kind(struct sluice_domain *d, const struct arena_mem *mem)
+{
+	static const char *const kind[] = {
+	        [SLUICE_PAGES_PLAIN] = "plain 4 KiB pages",
+	        [SLUICE_PAGES_THP] = "transparent huge pages",
+	        [SLUICE_PAGES_HUGE] = "hugetlb pages",
+	};
+
+	domain_log(d, SLUICE_LOG_INFO, "arena of %llu bytes on %s%s%s",
+	           (unsigned long long)mem->len, kind[mem->kind],
+	           mem->why ? ": " : "", mem->why ? mem->why : "");
+}
+
+int sluice_arena_create(struct sluice_domain *domain,
+                        const struct sluice_arena_cfg *cfg,
+                        struct sluice_arena **ret_arena)
+{
+	struct sluice_arena *a;
+	int rc;
+
+	if (!domain || !cfg || !ret_arena)
+		return msg_lit(-EINVAL, "domain, cfg or ret_arena is NULL");
+	rc = check_cfg(cfg);
+	if (rc)
+		return rc;
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return msg_lit(-ENOMEM, "no memory for an arena");
+	pthread_mutex_init(&a->lock, NULL);
+	a->domain = domain;
+	rc = arena_init(a, cfg);
+	if (rc == 0) {
+		say_kind(domain, &a->mem);
+		pthread_mutex_lock(&domain->lock);
+		rc = domain_map_now(domain, (uintptr_t)a->va, a->mem.len,
+		                    cfg->prot ? cfg->prot : SLUICE_RW,
+		                    cfg->flags, &a->iova);
+		if (rc == 0)
+			domain->nr_arenas++;
+		pthread_mutex_unlock(&domain->lock);
+	}
+	if (rc) {
+		free(a->zombie);
+		arena_release(a);
+		return rc;
+	}
+	*ret_arena = a;
+	return 0;
+}
+
+void sluice_arena_destroy(struct sluice_arena *a)
+{
+	struct sluice_domain *d;
+
+	if (!a)
+		return;
+	d = a->domain;
+	a->zombie->release = arena_release;
+	a->zombie->ctx = a;
+	pthread_mutex_lock(&d->lock);
+	d->nr_arenas--;
+	domain_unmap_later(d, a->iova, a->mem.len, a->zombie);
+	pthread_mutex_unlock(&d->lock);
+}
+
+enum sluice_page_kind sluice_arena_page_kind(const struct sluice_arena *a)
+{
+	return a->mem.kind;
+}
+
+int sluice_arena_alloc(struct sluice_arena *a, uint64_t len, uint64_t align,
+                       struct sluice_buf *ret_buf)
+{
+	uint64_t at, end;
+	int rc = 0;
+
+	if (align == 0)
+		align = CACHELINE;
+	if (len == 0 || align & (align - 1) || align > a->mem.len)
+		return msg_lit(-EINVAL, "len must not be 0 and align must be "
+		                        "a power of two within the arena");
+	pthread_mutex_lock(&a->lock);
+	at = (a->next + align - 1) & ~(align - 1);
+	if (__builtin_add_overflow(at, len, &end) || end > a->mem.len)
+		rc = msg_fmt(-ENOSPC,
+		             "the arena has %llu bytes left, %llu are "
+		             "wanted",
+		             (unsigned long long)(a->mem.len - a->next),
+		             (unsigned long long)len);
+	else
+		a->next = end;
+	pthread_mutex_unlock(&a->lock);
+	if (rc == 0)
+		*ret_buf = (struct sluice_buf){a->va + at, a->iova + at};
+	return rc;
+}
+
+static noinline int refill(struct sluice_arena *a, struct slot_stack *s)
+{
+	if (!a->nr_slots)
+		return msg_lit(-EOPNOTSUPP, "the arena was created without "
+		                            "slots: set slot_size");
+	while (s->nr < TRADE) {
+		uint32_t slot = idxstack_pop(&a->depot);
+
+		if (slot == IDXSTACK_NONE)
+			break;
+		s->slot[s->nr++] = slot;
+	}
+	if (s->nr == 0)
+		return msg_lit(-ENOBUFS, "every slot is out: put some back, "
+		                         "or create a larger arena");
+	return 0;
+}
+
+int sluice_arena_get(struct sluice_lane *lane, struct sluice_arena *a,
+                     struct sluice_buf *ret_buf)
+{
+	struct slot_stack *s = &a->stacks[lane->id];
+	uint64_t off;
+	int rc;
+
+	if (lane_check(lane))
+		return -EPERM;
+	if (unlikely(s->nr == 0)) {
+		rc = refill(a, s);
+		if (rc)
+			return rc;
+	}
+	off = s->slot[--s->nr] * a->slot_size;
+	ret_buf->va = a->va + off;
+	ret_buf->iova = a->iova + off;
+	return 0;
+}
+
+static uint32_t slot_of(const struct sluice_arena *a, uint64_t off)
+{
+	if (likely(a->slot_lg2))
+		return (uint32_t)(off >> a->slot_lg2);
+	return (uint32_t)(off / a->slot_size);
+}
+
+void sluice_arena_put(struct sluice_lane *lane, struct sluice_arena *a,
+                      void *va)
+{
+	struct slot_stack *s = &a->stacks[lane->id];
+	uint64_t off = (uint64_t)((uint8_t *)va - a->va);
+
+	if (lane_check(lane))
+		return;
+	assert(a->slot_size && off % a->slot_size == 0 && off < a->mem.len);
+	if (unlikely(s->nr == STACK)) {
+		/* The oldest go: the newest are warm. */
+		idxstack_push(&a->depot, s->slot, TRADE);
+		s->nr -= TRADE;
+		memmove(s->slot, s->slot + TRADE, s->nr * sizeof(s->slot[0]));
+	}
+	s->slot[s->nr++] = slot_of(a, off);
+}
+
+int sluice_arena_iova(const struct sluice_arena *a, const void *va,
+                      sluice_iova_t *ret_iova)
+{
+	uint64_t off = (uint64_t)((const uint8_t *)va - a->va);
+
+	if (off >= a->mem.len)
+		return msg_lit(-EFAULT, "the address lies outside the arena");
+	*ret_iova = a->iova + off;
+	return 0;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the engine asks of a backend, and the fabric on which results come
+ * back. A backend mirrors a domain's mappings into an enforcing IOMMU; it
+ * knows requests and address ranges, no lane, no table, no allocator.
+ */
+#ifndef SLUICE_ENGINE_BACKEND_BACKEND_H
+#define SLUICE_ENGINE_BACKEND_BACKEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <sluice/base.h>
+#include <sluice/engine.h>
+#include "groups/grp.h"
+#include "util/util.h"
+
+/* ---- fabric: completions to a lane, beside everything it polls ---- */
+
+struct fabric_port;   /* receiving end, one per lane */
+struct fabric_source; /* sending end, one per helper thread */
+
+enum fabric_kind {
+	FABRIC_MSG_RING, /* CQEs by IORING_OP_MSG_RING into the lane's ring */
+	FABRIC_EVENTFD,  /* plain ring, eventfd as the doorbell */
+	FABRIC_PLAIN,    /* plain ring, no descriptor */
+};
+
+struct fabric_cqe {
+	uint64_t id; /* what the poster gave */
+	int32_t res;
+	uint32_t reserved;
+};
+
+/* Control. entries: most completions that can be outstanding, at most 2^15.
+ * The best kind that the kernel allows is chosen; best_kind caps it
+ * (FABRIC_PLAIN for no_io_uring). -EINVAL, -ENOMEM. */
+int fabric_port_create(uint32_t entries, enum fabric_kind best_kind,
+                       struct fabric_port **ret_port);
+void fabric_port_destroy(struct fabric_port *port);
+enum fabric_kind fabric_port_kind(const struct fabric_port *port);
+/* Owner thread. Readable when completions wait; -EOPNOTSUPP for FABRIC_PLAIN.
+ * A port whose descriptor nobody asks for is never rung. */
+int fabric_port_fd(struct fabric_port *port);
+/* Owner thread; never blocks, no system call when nothing is there. What the
+ * poster wrote before fabric_post() is visible after. */
+uint32_t fabric_reap(struct fabric_port *port, struct fabric_cqe *out,
+                     uint32_t max);
+
+/* Control. */
+int fabric_source_create(struct fabric_source **ret_source);
+void fabric_source_destroy(struct fabric_source *source);
+/* One completion to a port; one thread per source. The number outstanding at
+ * a port never exceeds its entries (the requester's duty), so it cannot be
+ * lost. Visible at the latest after fabric_flush(). */
+void fabric_post(struct fabric_source *source, struct fabric_port *port,
+                 uint64_t id, int32_t res);
+void fabric_flush(struct fabric_source *source);
+
+/* ---- requests ---- */
+
+enum be_op { BE_MAP = 1, BE_UNMAP = 2 };
+
+/* A run contiguous in VA. */
+struct be_seg {
+	uint64_t va;
+	uint64_t len;
+};
+
+/* One request in flight. Owned by the lane before submit and after its
+ * completion, by the backend in between. Requests in flight together must not
+ * overlap: nothing orders them. */
+struct be_req {
+	enum be_op op;
+	uint32_t prot; /* SLUICE_READ | SLUICE_WRITE */
+	uint64_t iova;
+	uint64_t len;    /* whole range */
+	uint32_t nr_seg; /* maps: segs, in IOVA order, sum of len */
+	uint32_t reserved;
+	struct be_seg *seg;
+	struct fabric_port *port;
+	uint64_t id; /* comes back in the completion; below 2^63 */
+};
+
+/* ---- backend ---- */
+
+struct backend;
+
+struct be_counters {
+	uint64_t kernel_maps;
+	uint64_t kernel_unmaps;
+	uint64_t kernel_errors;
+};
+
+struct backend_ops {
+	const char *name;
+	/* Control; may block. */
+	int (*attach)(struct backend *be, struct sluice_group *group);
+	/* drop: the last group may go although mappings live; they go too. */
+	int (*detach)(struct backend *be, struct sluice_group *group,
+	              bool drop);
+	/* Usable IOVA ranges, ascending: how many there are (may exceed max),
+	 * or -ENODEV before the first attach. */
+	int (*usable)(struct backend *be, struct sluice_range *ranges,
+	              uint32_t max);
+	int (*map_now)(struct backend *be, uint64_t iova, uint64_t va,
+	               uint64_t len, uint32_t prot);
+	int (*unmap_now)(struct backend *be, uint64_t iova, uint64_t len);
+	void (*destroy)(struct backend *be);
+	/* Lane; never blocks. Accepts the first k of n requests and returns
+	 * k; the rest did not fit. */
+	uint32_t (*submit)(struct backend *be, struct be_req *const *req,
+	                   uint32_t n);
+	/* Any thread. */
+	uint64_t (*mappings_left)(struct backend *be);
+	void (*counters)(struct backend *be, struct be_counters *ret);
+};
+
+/* First member of every backend. The soft domain has no backend object: a NULL
+ * struct backend * means that nothing needs mirroring. */
+struct backend {
+	const struct backend_ops *ops;
+};
+
+/* engine/backend/vfio_type1.c. log may be NULL. Opens /dev/vfio/vfio. */
+int be_type1_create(void (*log)(void *ctx, enum sluice_log_level level,
+                                const char *text),
+                    void *log_ctx, struct backend **ret_be);
+
+#endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The fabric over io_uring: a completion is a CQE that IORING_OP_MSG_RING
+ * posts into the lane's own ring, where its owner sees it without a system
+ * call. Knows liburing; a message that the kernel refuses goes through the
+ * plain ring of fabric.c.
+ *
+ * The lane's ring has neither SQPOLL nor DEFER_TASKRUN: the kernel then posts
+ * a message straight into its CQ, from the sender's context.
+ */
+#include "engine/backend/fabric_int.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+
+#define PORT_SQ 4
+#define PORT_SPARE 8 /* CQEs for the port's own requests */
+
+/* user_data of the port's own requests; the ids of posters are smaller. */
+#define ID_BELL UINT64_MAX
+#define ID_SELFTEST (UINT64_MAX - 1)
+#define SELFTEST_RES 0x51
+
+/* A CQE when the plain ring's bell is rung, so that the ring's descriptor
+ * wakes its owner for both. Multishot: armed once. */
+static int bell_arm(struct fabric_port *port)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&port->uring);
+	int rc;
+
+	if (!sqe)
+		return -EBUSY;
+	io_uring_prep_poll_multishot(sqe, port->bell, POLLIN);
+	io_uring_sqe_set_data64(sqe, ID_BELL);
+	rc = io_uring_submit(&port->uring);
+	return rc == 1 ? 0 : rc < 0 ? rc : -EIO;
+}
+
+/* A message from the ring to itself: proves that the opcode exists and that no
+ * filter stands before io_uring_enter. */
+static int selftest(struct io_uring *ring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	struct io_uring_cqe *cqe;
+	unsigned head, nr = 0;
+	int rc, good = 0;
+
+	if (!sqe)
+		return -EBUSY;
+	io_uring_prep_msg_ring(sqe, ring->ring_fd, SELFTEST_RES, ID_SELFTEST,
+	                       0);
+	io_uring_sqe_set_data64(sqe, 0);
+	rc = io_uring_submit_and_wait(ring, 1);
+	if (rc != 1)
+		return rc < 0 ? rc : -EIO;
+	io_uring_for_each_cqe(ring, head, cqe)
+	{
+		if (cqe->user_data == ID_SELFTEST)
+			good += cqe->res == SELFTEST_RES;
+		else
+			good += cqe->res >= 0;
+		nr++;
+	}
+	io_uring_cq_advance(ring, nr);
+	return nr == 2 && good == 2 ? 0 : -EOPNOTSUPP;
+}
+
+static int probe(struct io_uring *ring)
+{
+	struct io_uring_probe *p = io_uring_get_probe_ring(ring);
+	int rc = -EOPNOTSUPP;
+
+	if (p && io_uring_opcode_supported(p, IORING_OP_MSG_RING))
+		rc = selftest(ring);
+	io_uring_free_probe(p);
+	return rc;
+}
+
+int uport_open(struct fabric_port *port, uint32_t entries)
+{
+	struct io_uring_params params = {
+	        .flags = IORING_SETUP_CQSIZE,
+	        .cq_entries = entries + PORT_SPARE,
+	};
+	int rc = io_uring_queue_init_params(PORT_SQ, &port->uring, &params);
+
+	if (rc)
+		return rc;
+	rc = probe(&port->uring);
+	if (rc == 0)
+		rc = bell_arm(port);
+	if (rc)
+		io_uring_queue_exit(&port->uring);
+	return rc;
+}
+
+void uport_close(struct fabric_port *port)
+{
+	io_uring_queue_exit(&port->uring);
+}
+
+static uint32_t cq_reap(struct fabric_port *port, uint32_t ready,
+                        struct fabric_cqe *out, uint32_t max)
+{
+	struct io_uring *ring = &port->uring;
+	uint32_t nr = 0, used = 0;
+	struct io_uring_cqe *cqe;
+	bool rearm = false;
+	unsigned head;
+
+	/* What the posters of these CQEs wrote is visible from here on; of
+	 * CQEs that arrive after ready was read it might not be. Pairs with
+	 * the faa_acqrel in fabric_post. */
+	(void)ld_acq(&port->posted);
+	io_uring_for_each_cqe(ring, head, cqe)
+	{
+		if (used == ready)
+			break;
+		if (unlikely(cqe->user_data == ID_BELL)) {
+			rearm |= !(cqe->flags & IORING_CQE_F_MORE);
+		} else {
+			if (nr == max)
+				break;
+			out[nr++] = (struct fabric_cqe){
+			        .id = cqe->user_data,
+			        .res = cqe->res,
+			};
+		}
+		used++;
+	}
+	io_uring_cq_advance(ring, used);
+	if (unlikely(rearm))
+		(void)bell_arm(port);
+	return nr;
+}
+
+uint32_t uport_reap(struct fabric_port *port, struct fabric_cqe *out,
+                    uint32_t max)
+{
+	uint32_t nr = 0, ready;
+
+	/* Only when a caller broke the limit of outstanding completions. */
+	if (unlikely(io_uring_cq_has_overflow(&port->uring)))
+		io_uring_get_events(&port->uring);
+	ready = io_uring_cq_ready(&port->uring);
+	if (ready)
+		nr = cq_reap(port, ready, out, max);
+	/* After the CQ, where the bell's CQE was just taken: what stays in the
+	 * plain ring must ring anew. */
+	if (unlikely(ld_rlx(&port->rung)))
+		nr += spill_reap(port, out + nr, max - nr);
+	return nr;
+}
+
+int usource_open(struct fabric_source *source)
+{
+	return io_uring_queue_init(SOURCE_DEPTH, &source->uring, 0);
+}
+
+static void own_cqes(struct fabric_source *source)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head, nr = 0;
+
+	io_uring_for_each_cqe(&source->uring, head, cqe)
+	{
+		struct source_slot *slot = &source->slot[cqe->user_data];
+
+		if (unlikely(cqe->res < 0))
+			plain_post(source, slot->port, &slot->cqe);
+		nr++;
+	}
+	io_uring_cq_advance(&source->uring, nr);
+	source->nr_done += nr;
+}
+
+/* io_uring_enter itself fails: what never left goes through plain rings, and
+ * so does everything that follows. */
+static void abandon(struct fabric_source *source)
+{
+	uint32_t i = source->nr - io_uring_sq_ready(&source->uring);
+
+	for (; i < source->nr; i++, source->nr_done++)
+		plain_post(source, source->slot[i].port, &source->slot[i].cqe);
+	/* The rest is in the kernel's hands and comes without our entering. */
+	while (source->nr_done < source->nr) {
+		own_cqes(source);
+		sched_yield();
+	}
+	io_uring_queue_exit(&source->uring);
+	source->has_uring = false;
+}
+
+void usource_flush(struct fabric_source *source)
+{
+	while (source->nr_done < source->nr) {
+		int rc = io_uring_submit_and_wait(&source->uring,
+		                                  source->nr - source->nr_done);
+
+		own_cqes(source);
+		if (unlikely(rc < 0 && rc != -EINTR))
+			abandon(source);
+	}
+	source->nr = 0;
+	source->nr_done = 0;
+}
+
+void usource_post(struct fabric_source *source, struct fabric_port *port,
+                  int fd, const struct fabric_cqe *cqe)
+{
+	struct io_uring_sqe *sqe;
+
+	if (source->nr == SOURCE_DEPTH)
+		usource_flush(source);
+	sqe = source->has_uring ? io_uring_get_sqe(&source->uring) : NULL;
+	if (unlikely(!sqe)) {
+		plain_post(source, port, cqe);
+		return;
+	}
+	io_uring_prep_msg_ring(sqe, fd, (uint32_t)cqe->res, cqe->id, 0);
+	io_uring_sqe_set_data64(sqe, source->nr);
+	source->slot[source->nr++] = (struct source_slot){port, *cqe};
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The type1 backend's own structures. One mutex stands before the container,
+ * as the kernel's own mutex does behind it; lanes never take it.
+ */
+#ifndef SLUICE_ENGINE_BACKEND_VFIO_TYPE1_INT_H
+#define SLUICE_ENGINE_BACKEND_VFIO_TYPE1_INT_H
+
+#include <pthread.h>
+
+#include "engine/backend/mpsc.h"
+#include "engine/backend/vfio_type1.h"
+
+/* ---- vfio_type1_info.c: what the kernel says about the container ---- */
+
+struct t1_info {
+	uint64_t pgsizes; /* bitmap; 0: not told */
+	bool has_avail;
+	uint32_t avail; /* mappings the kernel still takes */
+	uint32_t nr_ranges;
+	struct sluice_range *ranges; /* usable IOVAs, ascending */
+};
+
+/* VFIO_IOMMU_GET_INFO. The caller frees ret_info->ranges. */
+int t1_info_get(const struct t1_sys *sys, int fd, struct t1_info *ret_info);
+/* The answer of VFIO_IOMMU_GET_INFO, size bytes, believed in nothing. */
+int t1_info_parse(const void *buf, size_t size, struct t1_info *ret_info);
+
+/* ---- vfio_type1_own.c: which mappings exist ---- */
+
+struct t1_piece {
+	uint64_t iova;
+	uint64_t len; /* 0: an empty slot */
+};
+
+/* Hash set of kernel mappings by IOVA: a mapping dies only whole, so what may
+ * be unmapped, and how much budget that returns, is known without asking. */
+struct t1_own {
+	struct t1_piece *slot;
+	uint32_t size_lg2;
+	uint32_t nr;
+};
+
+/* Makes n additions certain to succeed. */
+int own_reserve(struct t1_own *own, uint32_t n);
+void own_add(struct t1_own *own, uint64_t iova, uint64_t len);
+/* How many mappings make up exactly [iova, last]; -ENOENT when none begins
+ * at iova, -EINVAL when they leave a hole or reach beyond last. */
+int own_whole(const struct t1_own *own, uint64_t iova, uint64_t last);
+/* Length of the mapping that begins at iova, 0 when there is none. */
+uint64_t own_len(const struct t1_own *own, uint64_t iova);
+void own_drop(struct t1_own *own, uint64_t iova, uint64_t last);
+void own_free(struct t1_own *own);
+
+/* ---- the backend ---- */
+
+struct t1 {
+	struct backend be;
+	const struct t1_sys *sys;
+	void (*log)(void *ctx, enum sluice_log_level level, const char *text);
+	void *log_ctx;
+	int fd;
+
+	/* Guards everything up to the counters. */
+	pthread_mutex_t lock;
+	struct sluice_group **group;
+	uint32_t nr_groups;
+	struct t1_info info;
+	struct t1_own own;
+	uint64_t left; /* budget; UINT64_MAX: no limit known */
+
+	/* Written under the lock, read by anyone. */
+	au64 shown_left;
+	au64 kernel_maps, kernel_unmaps, kernel_errors;
+
+	struct mpsc *queue; /* struct be_req *, from lanes to the helper */
+	struct fabric_source *source;
+	pthread_t helper;
+	_Alignas(CACHELINE) au32 asleep; /* futex of the helper */
+	au32 stop;
+	au32 waiting; /* control calls that want the lock */
+};
+
+/* ---- vfio_type1_map.c: kernel calls, all with the lock held ---- */
+
+/* A range to unmap and what became of it. */
+struct t1_cut {
+	uint64_t iova;
+	uint64_t last;
+	uint32_t pos; /* the caller's: which request */
+	int32_t res;
+};
+
+int t1_ioctl(struct t1 *t1, int fd, unsigned long request, void *arg);
+void t1_set_left(struct t1 *t1, uint64_t left);
+/* All segments, from iova on, or none. */
+int t1_map(struct t1 *t1, uint64_t iova, const struct be_seg *seg, uint32_t nr,
+           uint32_t prot);
+/* Each range to its own result, in the fewest calls; reorders cut. */
+void t1_unmap(struct t1 *t1, struct t1_cut *cut, uint32_t nr);
+
+/* ---- vfio_type1_helper.c: the queue and who drains it ---- */
+
+#define T1_QUEUE 8192
+#define T1_BATCH 256
+
+int t1_helper_start(struct t1 *t1);
+/* After the last submit: drains the queue, then ends the thread. */
+void t1_helper_stop(struct t1 *t1);
+uint32_t t1_submit(struct backend *be, struct be_req *const *req, uint32_t n);
+/* The lock for control calls, which the helper lets pass. */
+void t1_lock(struct t1 *t1);
+void t1_unlock(struct t1 *t1);
+
+#endif

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Domains: creation, groups in and out, statistics. Control path.
+ */
+#include "engine/engine_int.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_LOG 4096
+#define DEFAULT_TLB 512
+#define DEFAULT_INFLIGHT 1024
+
+void domain_log(struct sluice_domain *domain, enum sluice_log_level level,
+                const char *fmt, ...)
+{
+	const struct sluice_engine_cfg *cfg = &domain->engine->cfg;
+	char text[256];
+	va_list ap;
+
+	if (!cfg->log)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	cfg->log(cfg->log_ctx, level, text);
+}
+
+static int check_pow2(const char *what, uint32_t *v, uint32_t dflt,
+                      uint32_t min, uint32_t max)
+{
+	if (*v == 0)
+		*v = dflt;
+	if (*v < min || *v > max || *v & (*v - 1))
+		return msg_fmt(-EINVAL,
+		               "%s is %u; use a power of two from %u to %u",
+		               what, *v, min, max);
+	return 0;
+}
+
+static int check_cfg(struct sluice_domain_cfg *cfg)
+{
+	int rc;
+
+	if (!sluice_backend_name(cfg->backend))
+		return msg_fmt(-EINVAL, "unknown backend %d",
+		               (int)cfg->backend);
+	if (cfg->mode != SLUICE_MODE_STRICT && cfg->mode != SLUICE_MODE_LAZY)
+		return msg_fmt(-EINVAL, "unknown mode %d", (int)cfg->mode);
+	if (cfg->flags & ~(SLUICE_DOMAIN_CALLER_IOVA | SLUICE_DOMAIN_VA_LOOKUP))
+		return msg_fmt(-EINVAL, "unknown domain flags 0x%x",
+		               cfg->flags);
+	if (cfg->first > cfg->last ||
+	    !aligned_lg2(cfg->first, SLUICE_PAGE_LG2) ||
+	    (cfg->last && !aligned_lg2(cfg->last + 1, SLUICE_PAGE_LG2)))
+		return msg_lit(-EINVAL, "the aperture must be whole 4 KiB "
+		                        "pages with first <= last (last is "
+		                        "the last byte)");
+	if (cfg->nr_reserved && !cfg->reserved)
+		return msg_lit(-EINVAL, "nr_reserved is set and reserved is "
+		                        "NULL");
+	rc = check_pow2("log_records", &cfg->log_records, DEFAULT_LOG, 64,
+	                1u << 20);
+	if (rc == 0)
+		rc = check_pow2("tlb_entries", &cfg->tlb_entries, DEFAULT_TLB,
+		                16, 65536);
+	if (rc)
+		return rc;
+	if (cfg->max_inflight == 0)
+		cfg->max_inflight = DEFAULT_INFLIGHT;
+	if (cfg->max_inflight > 1u << 15)
+		return msg_fmt(-EINVAL, "max_inflight is %u; at most 32768",
+		               cfg->max_inflight);
+	cfg->max_inflight = 1u << lg2_ceil(cfg->max_inflight);
+	if (cfg->lazy_entries == 0)
+		cfg->lazy_entries = 256;
+	if (cfg->lazy_bytes == 0)
+		cfg->lazy_bytes = 16u << 20;
+	if (cfg->lazy_us == 0)
+		cfg->lazy_us = 1000;
+	return 0;
+}
+
+static int copy_reserved(struct sluice_domain_cfg *cfg)
+{
+	struct sluice_range *copy;
+
+	if (!cfg->nr_reserved)
+		return 0;
+	copy = calloc(cfg->nr_reserved, sizeof(*copy));
+	if (!copy)
+		return msg_lit(-ENOMEM, "no memory for the reserved ranges");
+	memcpy(copy, cfg->reserved, cfg->nr_reserved * sizeof(*copy));
+	cfg->reserved = copy;
+	return 0;
+}
+
+static void domain_free(struct sluice_domain *d)
+{
+	if (d->be)
+		d->be->ops->destroy(d->be);
+	domain_reap(d, true);
+	pt_destroy(d->pt, &d->pc);
+	pt_destroy(d->rev, &d->pc);
+	pagecache_drain(&d->pc);
+	iova_space_destroy(d->iova);
+	invlog_destroy(d->log);
+	free(d->views);
+	free(d->groups);
+	free((void *)(uintptr_t)d->cfg.reserved);
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+}
+
+/* Everything but the registration at the engine. */
+static int domain_init(struct sluice_domain *d)
+{
+	const struct sluice_domain_cfg *cfg = &d->cfg;
+	uint32_t lanes = d->engine->cfg.max_lanes;
+	int rc;
+
+	d->lazy_ticks = ticks_from_us(cfg->lazy_us);
+	d->views = calloc(lanes, sizeof(struct sluice_view *));
+	rc = d->views ? 0 : -ENOMEM;
+	if (rc == 0)
+		rc = pt_create(cfg->format, cfg->iova_bits, &d->pc, &d->pt);
+	if (rc == 0 && cfg->flags & SLUICE_DOMAIN_VA_LOOKUP)
+		rc = pt_create(SLUICE_PT_X86_64, 48, &d->pc, &d->rev);
+	if (rc == 0)
+		rc = invlog_create(cfg->log_records, lanes, &d->log);
+	if (rc == -ENOMEM)
+		return msg_lit(rc, "no memory for a domain: raise "
+		                   "max_table_bytes in sluice_engine_cfg");
+	if (rc)
+		return rc;
+	if (cfg->backend == SLUICE_BACKEND_VFIO_TYPE1 && !d->be)
+		return be_type1_create(d->engine->cfg.log,
+		                       d->engine->cfg.log_ctx, &d->be);
+	return d->be ? 0 : aperture_init(d);
+}
+
+int domain_create_on(struct sluice_engine *engine,
+                     const struct sluice_domain_cfg *cfg, struct backend *be,
+                     struct sluice_domain **ret_domain)
+{
+	struct sluice_domain *d;
+	int rc;
+
+	if (!engine || !ret_domain)
+		return msg_lit(-EINVAL, "engine or ret_domain is NULL");
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return msg_lit(-ENOMEM, "no memory for a domain");
+	d->engine = engine;
+	if (cfg)
+		d->cfg = *cfg;
+	rc = check_cfg(&d->cfg);
+	if (rc == 0)
+		rc = copy_reserved(&d->cfg);
+	if (rc) {
+		free(d);
+		return rc;
+	}
+	pthread_mutex_init(&d->lock, NULL);
+	pagecache_init(&d->pc, engine->pool);
+	d->be = be;
+	rc = domain_init(d);
+	if (rc) {
+		if (be)
+			d->be = NULL;
+		domain_free(d);
+		return rc;
+	}
+	pthread_mutex_lock(&engine->lock);
+	engine->nr_domains++;
+	pthread_mutex_unlock(&engine->lock);
+	*ret_domain = d;
+	return 0;
+}
+
+int sluice_domain_create(struct sluice_engine *engine,
+                         const struct sluice_domain_cfg *cfg,
+                         struct sluice_domain **ret_domain)
+{
+	return domain_create_on(engine, cfg, NULL, ret_domain);
+}
+
+static int attach_locked(struct sluice_domain *d, struct sluice_group *group)
+{
+	uint32_t nr = ld_rlx(&d->nr_groups);
+	struct sluice_group **list;
+	int rc;
+
+	list = realloc(d->groups, (nr + 1) * sizeof(*list));
+	if (!list)
+		return msg_lit(-ENOMEM, "no memory for a group");
+	d->groups = list;
+	rc = d->be->ops->attach(d->be, group);
+	if (rc)
+		return rc;
+	rc = d->iova || nr ? aperture_shrink(d) : aperture_init(d);
+	if (rc) {
+		(void)d->be->ops->detach(d->be, group, true);
+		return rc;
+	}
+	grp_set_attached(group, d);
+	list[nr] = group;
+	st_rlx(&d->nr_groups, nr + 1);
+	return 0;
+}
+
+int sluice_domain_attach(struct sluice_domain *d, struct sluice_group *group)
+{
+	int rc;
+
+	if (!d || !group)
+		return msg_lit(-EINVAL, "domain or group is NULL");
+	if (!d->be)
+		return msg_lit(-EINVAL, "a soft domain takes no group: create "
+		                        "the domain with "
+		                        "SLUICE_BACKEND_VFIO_TYPE1");
+	if (grp_attached(group))
+		return msg_fmt(-EBUSY,
+		               "group %d is attached to %s domain: detach it "
+		               "first",
+		               sluice_group_id(group),
+		               grp_attached(group) == d ? "this" : "another");
+	pthread_mutex_lock(&d->lock);
+	rc = attach_locked(d, group);
+	pthread_mutex_unlock(&d->lock);
+	return rc;
+}
+
+static int detach_locked(struct sluice_domain *d, struct sluice_group *group,
+                         bool drop)
+{
+	uint32_t i = 0, nr = ld_rlx(&d->nr_groups);
+	int rc = d->be->ops->detach(d->be, group, drop);
+
+	if (rc)
+		return rc;
+	while (d->groups[i] != group)
+		i++;
+	d->groups[i] = d->groups[nr - 1];
+	st_rlx(&d->nr_groups, nr - 1);
+	grp_set_attached(group, NULL);
+	return 0;
+}
+
+int sluice_domain_detach(struct sluice_domain *d, struct sluice_group *group)
+{
+	int rc;
+
+	if (!d || !group)
+		return msg_lit(-EINVAL, "domain or group is NULL");
+	if (grp_attached(group) != d)
+		return msg_lit(-ENOENT, "the group is not attached to this "
+		                        "domain");
+	pthread_mutex_lock(&d->lock);
+	domain_reap(d, false);
+	rc = detach_locked(d, group, false);
+	pthread_mutex_unlock(&d->lock);
+	return rc;
+}
+
+/* Lets every group go, or none: one whose devices are open stays, and the
+ * others come back. */
+static int release_groups(struct sluice_domain *d)
+{
+	uint32_t nr = ld_rlx(&d->nr_groups);
+	struct sluice_group **all;
+	int rc = 0;
+
+	if (nr == 0)
+		return 0;
+	all = malloc(nr * sizeof(struct sluice_group *));
+	if (!all)
+		return msg_lit(-ENOMEM, "no memory to detach the groups");
+	memcpy(all, d->groups, nr * sizeof(struct sluice_group *));
+	for (uint32_t i = 0; i < nr && rc == 0; i++) {
+		rc = detach_locked(d, all[i], true);
+		for (uint32_t k = 0; rc && k < i; k++)
+			if (attach_locked(d, all[k]))
+				domain_log(d, SLUICE_LOG_ERROR,
+				           "group %d did not come back to its "
+				           "domain",
+				           sluice_group_id(all[k]));
+	}
+	free(all);
+	return rc;
+}
+
+int sluice_domain_destroy(struct sluice_domain *d)
+{
+	struct sluice_engine *engine;
+	int rc = 0;
+
+	if (!d)
+		return 0;
+	engine = d->engine;
+	pthread_mutex_lock(&d->lock);
+	if (d->nr_views || d->nr_arenas)
+		rc = msg_fmt(-EBUSY,
+		             "the domain is in use by %u views and %u arenas: "
+		             "close and destroy them first",
+		             d->nr_views, d->nr_arenas);
+	else
+		rc = release_groups(d);
+	pthread_mutex_unlock(&d->lock);
+	if (rc)
+		return rc;
+	domain_free(d);
+	pthread_mutex_lock(&engine->lock);
+	engine->nr_domains--;
+	pthread_mutex_unlock(&engine->lock);
+	return 0;
+}
+
+void sluice_domain_get_info(struct sluice_domain *d,
+                            struct sluice_domain_info *ret_info)
+{
+	pthread_mutex_lock(&d->lock);
+	*ret_info = (struct sluice_domain_info){
+	        .backend = d->cfg.backend,
+	        .mode = d->cfg.mode,
+	        .format = d->cfg.format,
+	        .nr_groups = ld_rlx(&d->nr_groups),
+	        .first = d->first,
+	        .last = d->last,
+	        .granule = d->iova ? iova_space_granule(d->iova) : 0,
+	        .mappings_left =
+	                d->be ? d->be->ops->mappings_left(d->be) : UINT64_MAX,
+	};
+	pthread_mutex_unlock(&d->lock);
+}
+
+void sluice_domain_get_stats(struct sluice_domain *d,
+                             struct sluice_domain_stats *ret_stats)
+{
+	struct be_counters be = {0};
+
+	pthread_mutex_lock(&d->lock);
+	*ret_stats = d->closed;
+	for (uint32_t i = 0; i < d->engine->cfg.max_lanes; i++)
+		if (d->views[i])
+			view_stats_add(ret_stats, d->views[i]);
+	pthread_mutex_unlock(&d->lock);
+	if (d->be)
+		d->be->ops->counters(d->be, &be);
+	ret_stats->kernel_maps = be.kernel_maps;
+	ret_stats->kernel_unmaps = be.kernel_unmaps;
+	ret_stats->kernel_errors = be.kernel_errors;
+	ret_stats->table_bytes = pagepool_used(d->engine->pool) * PAGEPOOL_PAGE;
+	ret_stats->laggard_lane =
+	        invlog_laggard(d->log, &ret_stats->laggard_records);
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The engine's own structures. Who may touch what: a lane's and a view's
+ * fields belong to the lane's thread; a domain's and the engine's fields are
+ * read-only after creation or guarded by the mutex named beside them; counters
+ * have one writer and any reader.
+ */
+#ifndef SLUICE_ENGINE_ENGINE_INT_H
+#define SLUICE_ENGINE_ENGINE_INT_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <sluice/sluice.h>
+#include "engine/backend/backend.h"
+#include "engine/iova.h"
+#include "groups/grp.h"
+#include "iotlb/iotlb.h"
+#include "pagetable/pt.h"
+#include "util/util.h"
+
+/* Software bits of a leaf, as the engine uses them. */
+#define LEAF_CLAIMED PT_SW0 /* this leaf answers VA -> IOVA for its memory */
+#define LEAF_HEAD PT_SW1    /* first leaf of a mapping of a kernel backend */
+
+#define MAX_SG 1024
+#define MAP_FLAGS (SLUICE_MAP_FIXED | SLUICE_MAP_32BIT)
+
+struct sluice_engine {
+	struct sluice_engine_cfg cfg;
+	struct pagepool *pool;
+	pthread_mutex_t lock; /* guards the three below */
+	struct sluice_lane **lanes;
+	uint32_t nr_lanes;
+	uint32_t nr_domains;
+};
+
+struct zombie;
+
+struct sluice_domain {
+	struct sluice_engine *engine;
+	struct sluice_domain_cfg cfg;
+	struct pt *pt;  /* IOVA -> OA */
+	struct pt *rev; /* VA -> IOVA, or NULL */
+	struct invlog *log;
+	struct backend *be; /* NULL: soft */
+	uint64_t lazy_ticks;
+	au32 nr_groups; /* written under lock, read by lanes */
+
+	pthread_mutex_t lock; /* guards everything below */
+	struct iova_space *iova;
+	sluice_iova_t first, last;
+	struct pagecache pc;
+	struct sluice_view **views; /* by lane id, max_lanes of them */
+	uint32_t nr_views;
+	uint32_t nr_arenas;
+	struct sluice_group **groups; /* nr_groups of them */
+	struct zombie *zombies;
+	struct sluice_domain_stats closed; /* sums of closed views */
+};
+
+/* An unmap between its call and its completion. */
+struct pend {
+	uint64_t iova;
+	uint64_t len;
+	uint64_t cookie;
+	uint64_t log_seq; /* ticket in the log, once posted */
+	uint64_t ticks;   /* when the lane last polled before the unmap */
+	int32_t result;
+	uint8_t flags; /* PEND_* */
+	uint8_t state; /* enum pend_state */
+};
+/* Pages of unmaps in flight, counted by their low bits: a quick "no" for a map
+ * whose IOVA the caller chose. Larger unmaps are only counted. */
+#define FILTER_SLOTS 256
+#define FILTER_MAX_PAGES 64
+struct pend_filter {
+	uint32_t nr_large;
+	uint16_t nr[FILTER_SLOTS]; /* at most max_inflight each */
+};
+#define PEND_NOTIFY 0x1 /* post a completion */
+#define PEND_QUIET 0x2  /* the undo of a failed map: not in the statistics */
+enum pend_state { PEND_WAITS, PEND_AT_BACKEND, PEND_DONE };
+
+/* Single-writer counters, see struct sluice_domain_stats. */
+struct view_stats {
+	au64 maps, map_bytes, unmaps, unmap_bytes;
+	au64 map_failures, unmap_failures;
+	au64 misses, faults;
+	au64 invalidations, posts, flushes;
+	au64 exposed_entries_max, exposed_bytes_max, exposed_ticks_max;
+};
+
+struct sluice_view {
+	struct sluice_view_hot hot; /* first: the inline hit path reads it */
+	struct sluice_lane *lane;
+	struct sluice_domain *domain;
+	struct pt *pt;
+	struct invlog *log;
+	struct iova_cache *iova; /* NULL: the caller chooses */
+	uint32_t reader;         /* number in the log: the lane's id */
+	bool lazy;
+
+	/* Invalidations not posted yet. */
+	uint32_t nr_batch;
+	uint32_t batch_unmaps;
+	uint64_t batch_bytes;
+	uint64_t batch_ticks;
+
+	/* The ring of unmaps in flight, by ever-growing index:
+	 * emitted <= passed <= submitted <= posted <= tail. */
+	struct pend *pend;
+	uint64_t pend_mask;
+	uint64_t emitted, passed, submitted, posted, tail;
+	uint64_t pend_bytes; /* of [passed, tail) */
+	uint64_t log_passed; /* last answer of invlog_passed */
+
+	/* Tables unlinked by a map: new ones, and those whose grace period
+	 * ends when the log passes freed_seq. */
+	struct pt_freed freed_new, freed_wait;
+	uint64_t freed_seq;
+
+	uint32_t nr_maps_inflight; /* at the backend */
+	struct view_stats st;
+	struct pend_filter filter; /* only without an allocator */
+	struct invlog_rec batch[INVLOG_BATCH];
+};
+
+/* A request at a kernel backend. */
+struct lane_req {
+	struct be_req be;
+	struct sluice_view *view;
+	uint64_t cookie;
+	uint64_t pend; /* BE_UNMAP: index in the view's ring */
+	uint32_t flags;
+};
+
+/* What a lane needs for kernel backends; created with the first such view. */
+struct lane_kernel {
+	struct fabric_port *port;
+	struct lane_req *req;
+	struct be_seg *seg; /* MAX_SG for each request, touched when used */
+	size_t seg_bytes;
+	uint32_t *free;
+	uint32_t nr_free;
+	uint32_t nr_req;
+};
+
+struct sluice_lane {
+	struct sluice_engine *engine;
+	uint32_t id;
+	bool online;
+	pthread_t owner;
+	uint64_t now; /* ticks at the last poll that had work */
+	struct pagecache pc;
+	struct sluice_view **views;
+	uint32_t nr_views;
+	struct sluice_lane_cfg cfg;
+	struct lane_kernel *kernel;
+};
+
+/* Memory whose mapping is gone, or tables that were unlinked on the control
+ * path, waiting for a ticket. */
+struct zombie {
+	struct zombie *next;
+	uint64_t seq;
+	uint64_t iova;
+	uint64_t len; /* 0: no range */
+	struct pt_freed tables;
+	bool in_backend;
+	void (*release)(void *ctx);
+	void *ctx;
+};
+
+/* ---- lane.c ---- */
+#ifdef SLUICE_DEBUG_CHECKS
+int lane_check(const struct sluice_lane *lane);
+#else
+static inline int lane_check(const struct sluice_lane *lane)
+{
+	(void)lane;
+	return 0;
+}
+#endif
+
+/* ---- view.c: posting and retiring ---- */
+bool view_idle(const struct sluice_view *view);
+void view_post(struct sluice_view *view);
+uint32_t view_poll(struct sluice_view *view, struct sluice_completion *out,
+                   uint32_t max, bool drop);
+/* Queues [iova, iova + len), whose leaves were just cleared, for
+ * invalidation. There must be room: view_has_room. */
+void view_retire(struct sluice_view *view, uint64_t iova, uint64_t len,
+                 uint64_t cookie, uint8_t flags);
+static inline bool view_has_room(const struct sluice_view *view)
+{
+	return view->tail - view->emitted <= view->pend_mask;
+}
+/* Does [iova, last] touch an unmap of this view whose ticket has not passed? */
+bool view_is_pending(const struct sluice_view *view, uint64_t iova,
+                     uint64_t last);
+
+/* ---- map.c, kernel.c ---- */
+struct map_args {
+	const struct sluice_map_req *req;
+	const struct iovec *iov;
+	uint32_t nr;
+	uint64_t len; /* all pieces */
+};
+/* Writes the leaves of all pieces. 0 or -errno with everything undone except
+ * what needs a ticket, which is queued; *ret_undone says that the IOVA is
+ * given back by that ticket. */
+int map_leaves(struct sluice_view *view, uint64_t iova,
+               const struct be_seg *seg, uint32_t nr, uint32_t prot,
+               bool *ret_undone);
+int kernel_map(struct sluice_view *view, const struct map_args *args,
+               uint64_t iova);
+bool kernel_unmap(struct sluice_view *view, uint64_t pend);
+uint32_t kernel_reap(struct sluice_lane *lane, struct sluice_completion *out,
+                     uint32_t max, bool drop);
+/* Does [iova, last] begin and end with whole mappings? */
+bool kernel_whole(const struct sluice_view *view, uint64_t iova, uint64_t last);
+int lane_kernel_create(struct sluice_lane *lane);
+void lane_kernel_destroy(struct lane_kernel *k);
+
+/* Removes [iova, last] from the table, and from the VA side what it claimed. */
+int64_t unmap_leaves(struct sluice_domain *domain, uint64_t iova,
+                     uint64_t last);
+
+/* ---- domain.c, aperture.c, control.c ---- */
+/* sluice_domain_create on a backend that the caller made, for tests; it goes
+ * with the domain, and stays the caller's when this fails. */
+int domain_create_on(struct sluice_engine *engine,
+                     const struct sluice_domain_cfg *cfg, struct backend *be,
+                     struct sluice_domain **ret_domain);
+/* What the allocator may use: the format's, the configuration's and, for a
+ * kernel backend, the kernel's ranges. Called with the domain's lock. */
+int aperture_init(struct sluice_domain *domain);
+/* After a further group: ranges that are no longer usable leave the
+ * allocator. -EBUSY when they are in use. */
+int aperture_shrink(struct sluice_domain *domain);
+void domain_log(struct sluice_domain *domain, enum sluice_log_level level,
+                const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Frees zombies whose ticket has passed; all = true when nobody can use them
+ * any more. Called with the domain's lock. */
+void domain_reap(struct sluice_domain *domain, bool all);
+/* Control-path mapping of memory for the domain's lifetime or until
+ * domain_unmap_later. Called with the domain's lock. */
+int domain_map_now(struct sluice_domain *domain, uint64_t va, uint64_t len,
+                   uint32_t prot, uint32_t flags, uint64_t *ret_iova);
+/* Removes it; release(ctx) runs when nothing reaches the memory any more.
+ * z is caller-allocated, freed with the release. */
+void domain_unmap_later(struct sluice_domain *domain, uint64_t iova,
+                        uint64_t len, struct zombie *z);
+void view_stats_add(struct sluice_domain_stats *sum,
+                    const struct sluice_view *view);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * IOVA allocator. A space (one per domain) hands granules of the aperture to
+ * lanes, lock-free; a cache (one per view, owned by its lane) carves them into
+ * ranges and recycles ranges by exact size. Knows address ranges, nothing of
+ * tables, tickets or mappings: the engine frees a range only after its ticket
+ * has passed.
+ */
+#ifndef SLUICE_ENGINE_IOVA_H
+#define SLUICE_ENGINE_IOVA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <sluice/base.h>
+#include "util/util.h"
+
+struct iova_space;
+struct iova_cache;
+
+/* Which part of the aperture a request wants. */
+enum iova_window {
+	IOVA_ANY,   /* above 4 GiB first, below when that is used up */
+	IOVA_32BIT, /* whole range below 4 GiB */
+};
+
+/* Control. usable: nr closed ranges, ascending, disjoint, 4 KiB aligned
+ * (last + 1 too); what lies outside is never handed out, nor is page 0.
+ * -EINVAL, -ENOMEM. */
+int iova_space_create(const struct sluice_range *usable, uint32_t nr,
+                      struct iova_space **ret_space);
+void iova_space_destroy(struct iova_space *space);
+
+/* Takes [first, last] out of the space, by whole granules, for ranges the
+ * caller chooses. Control, may race lane calls. -EINVAL outside the usable
+ * ranges, -EBUSY when a granule is handed out. */
+int iova_space_reserve(struct iova_space *space, uint64_t first, uint64_t last);
+/* Is all of [first, last] inside reserved ranges? Any thread, lock-free. */
+bool iova_space_is_reserved(const struct iova_space *space, uint64_t first,
+                            uint64_t last);
+
+/* Whole granules, straight from the space: arenas and ranges of a granule or
+ * more. Any thread, lock-free. Lengths are rounded up to granules. -ENOSPC. */
+int iova_space_alloc(struct iova_space *space, uint64_t len, unsigned align_lg2,
+                     enum iova_window window, uint64_t *ret_iova);
+/* iova, len as at alloc. What is not handed out is left alone. */
+void iova_space_free(struct iova_space *space, uint64_t iova, uint64_t len);
+
+uint64_t iova_space_granule(const struct iova_space *space);
+/* Bytes of granules that are free. Any thread, approximate while it changes. */
+uint64_t iova_space_free_bytes(const struct iova_space *space);
+
+/* Control. */
+int iova_cache_create(struct iova_space *space, struct iova_cache **ret_cache);
+/* Gives everything back: whole free granules to the space, the rest to its
+ * depot for other caches. Owner thread. NULL is fine. */
+void iova_cache_destroy(struct iova_cache *cache);
+
+/* Owner thread, no lock, no system call, no allocation.
+ * len: multiple of 4 KiB, > 0. -ENOSPC. */
+int iova_alloc(struct iova_cache *cache, uint64_t len, unsigned align_lg2,
+               enum iova_window window, uint64_t *ret_iova);
+/* Any cache of the same space may free. The range may be a part of one that
+ * was handed out or several that touch, as unmaps are; what of it is reserved
+ * stays so. Nothing else may be freed: a later alloc would return it. */
+void iova_free(struct iova_cache *cache, uint64_t iova, uint64_t len);
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Inside of the IOVA allocator, shared by its own files only.
+ *
+ * Free address space lives at one of four heights, from fast to general:
+ *   cache     exact-size LIFO stacks and a bump slice, one lane's own
+ *   depot     magazines of 63 ranges of one size, any lane, lock-free stacks
+ *   fragments one bit a page (set: free), counted per granule; merges
+ *             neighbours whoever freed them and returns whole granules.
+ *             Granules that are never carved only have the count: it tells
+ *             when the last piece of a larger range came back
+ *   granules  one bit a granule (set: taken), counted per block
+ * A granule that lanes carve is taken in the lowest map and its free pages
+ * are known to exactly one of the other three. A slot is the index of a
+ * granule in the granule bitmap; segments tie slots to addresses.
+ */
+#ifndef SLUICE_ENGINE_IOVA_PRIV_H
+#define SLUICE_ENGINE_IOVA_PRIV_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/iova.h"
+
+#define GRANULE_LG2_MAX 21u /* 2 MiB: what one 512-entry leaf table covers */
+#define GRANULES_MIN_LG2 8u /* at least 256 in the largest usable range */
+#define MANAGED_LG2 46u     /* bytes of usable space that are handed out */
+#define FAR_GRANULE_LG2 30u /* beyond, ranges can only be reserved */
+#define FAR_SLOTS_LG2 27u   /* as many as a 57-bit aperture has of those */
+#define SLICE_SLOTS_LG2 19u /* granules per zone that may be carved: 1 TiB */
+#define BLOCK_LG2 12u       /* granules under one counter */
+#define BLOCK ((uint64_t)1 << BLOCK_LG2)
+#define PAGES_MAX 512u /* pages of the largest granule */
+#define MAG_RANGES 63u
+#define MAG_MAX 4096u /* magazines a space may own */
+
+enum { ZONE_LOW, ZONE_HIGH, NR_ZONES }; /* below, from 4 GiB */
+
+/* A usable range, cut at 4 GiB and at the end of what is managed. Slots of
+ * [full0, full1) can be handed out; the others are rims and padding. */
+struct iova_seg {
+	uint64_t first, last;
+	uint64_t g0; /* number of the granule at slot0, a multiple of 64 */
+	uint64_t slot0;
+	uint64_t full0, full1;
+	unsigned lg2; /* granule size */
+};
+
+/* Where a search starts; whatever is free below it was skipped for a reason
+ * and is found on the second pass. */
+struct iova_hint {
+	uint64_t slice; /* granules to carve */
+	uint64_t one;   /* ranges of one granule */
+	uint64_t run;   /* of several */
+};
+
+struct iova_zone {
+	uint32_t seg0, seg1;
+	uint64_t slot0, slot1;
+	uint64_t nr_slices; /* slots from slot0 that may be carved */
+	uint64_t large0;    /* where the search for larger ranges starts */
+	au64 *frag;         /* pages/64 words for each of them, at least one */
+	au32 *nr_frag; /* of each slot: free pages, less rights given out */
+	au64 frag_top; /* no fragment was ever put at or above */
+	au64 hint_one, hint_run;
+};
+
+struct iova_mag {
+	au32 next;
+	uint32_t nr;
+	uint64_t range[MAG_RANGES];
+};
+
+struct iova_space {
+	unsigned lg2;   /* granule */
+	uint32_t pages; /* of a granule */
+	uint32_t words; /* fragment words of a granule */
+	uint32_t nr_segs;
+	struct iova_seg *segs;
+	struct iova_zone zone[NR_ZONES];
+	uint64_t nr_slots;
+	au64 *taken;
+	au64 *reserved;
+	au32 *nr_taken; /* per block: never more than its set bits */
+	void *map;      /* holds the bitmaps, fragments and magazines */
+	size_t map_len;
+	pthread_mutex_t reserve_lock;
+	au32 nr_caches;        /* created so far: spreads their slices */
+	au32 has_reserved;     /* nothing was ever, while 0 */
+	struct iova_mag *mags; /* [1..MAG_MAX], 0 means none */
+	_Alignas(CACHELINE) au32 mag_bump;
+	_Alignas(CACHELINE) au64 mag_free;
+	_Alignas(CACHELINE) au64 depot[NR_ZONES][PAGES_MAX];
+};
+
+#define IOVA_NOSPC                                                             \
+	"no free IOVA range of this size and alignment: unmap and poll until " \
+	"tickets pass, or widen the domain's aperture"
+
+static inline unsigned iova_zone_of(uint64_t iova)
+{
+	return iova >> 32 ? ZONE_HIGH : ZONE_LOW;
+}
+
+/* Bits [s & 63, ...) of the word of s, up to e. */
+static inline uint64_t iova_mask(uint64_t s, uint64_t e)
+{
+	uint64_t left = e - s;
+	unsigned n = left < 64 ? (unsigned)left : 64;
+
+	return mask64(n) << (s & 63);
+}
+
+static inline uint64_t iova_next_word(uint64_t s)
+{
+	return (s | 63) + 1;
+}
+
+/* A granule came free: dense again before new ground is broken. */
+static inline void iova_hint_lower(struct iova_hint *hint,
+                                   const struct iova_zone *z, uint64_t slot)
+{
+	if (!hint)
+		return;
+	hint->slice = min_u64(hint->slice, slot);
+	if (slot >= z->large0) {
+		hint->one = min_u64(hint->one, slot);
+		hint->run = min_u64(hint->run, slot);
+	}
+}
+
+/* iova_space.c: addresses and slots. */
+const struct iova_seg *iova_seg_of(const struct iova_space *sp, uint64_t addr);
+uint64_t iova_seg_slot(const struct iova_seg *seg, uint64_t addr);
+uint64_t iova_slot_addr(const struct iova_space *sp, uint64_t slot);
+/* n granules from the hint on, else anywhere in the zone. */
+int iova_take(struct iova_space *sp, unsigned zone, uint64_t n,
+              unsigned align_lg2, struct iova_hint *hint, uint64_t *ret_iova);
+/* One granule that may be carved. */
+int iova_take_slice(struct iova_space *sp, unsigned zone, unsigned align_lg2,
+                    struct iova_hint *hint, uint64_t *ret_iova);
+/* Gives [iova, iova + len) back: whole granules and fragments. Granules that
+ * are free, reserved or no part of the space are left alone. hint may be
+ * NULL. */
+void iova_give(struct iova_space *sp, uint64_t iova, uint64_t len,
+               struct iova_hint *hint);
+
+/* iova_bits.c: the granule bitmap. */
+bool iova_bits_find_take(struct iova_space *sp, const struct iova_seg *seg,
+                         uint64_t from, uint64_t to, uint64_t n,
+                         unsigned align_lg2, uint64_t *ret_slot);
+bool iova_bits_take(struct iova_space *sp, uint64_t slot, uint64_t n);
+/* Those of the slots that are taken and not reserved. */
+void iova_bits_release(struct iova_space *sp, uint64_t slot, uint64_t end);
+bool iova_bits_is_out(const struct iova_space *sp, uint64_t slot);
+/* For create: slots that nobody may ever take. */
+void iova_bits_exclude(struct iova_space *sp, uint64_t slot, uint64_t end);
+int iova_bits_reserve(struct iova_space *sp, const struct iova_seg *seg,
+                      uint64_t slot, uint64_t end);
+void iova_bits_publish(struct iova_space *sp, uint64_t slot, uint64_t end);
+void iova_bits_unreserve(struct iova_space *sp, const struct iova_seg *seg,
+                         uint64_t slot, uint64_t end);
+bool iova_bits_reserved(const struct iova_space *sp, uint64_t slot,
+                        uint64_t end);
+uint64_t iova_bits_free(const struct iova_space *sp, uint64_t slot,
+                        uint64_t end);
+
+/* iova_frag.c: pages of granules being carved. */
+/* Within one granule. hint: as in iova_give. */
+void iova_frag_put(struct iova_space *sp, uint64_t iova, uint64_t pages,
+                   struct iova_hint *hint);
+/* A run of at least want pages that holds nr pages at the alignment. Probes
+ * at most max_probe granules from *at, which moves on. Out: the aligned start,
+ * and the end of the run; both in bytes. */
+bool iova_frag_take(struct iova_space *sp, unsigned zone, uint32_t nr,
+                    uint32_t want, unsigned align_lg2, uint64_t max_probe,
+                    uint64_t *at, uint64_t *ret_iova, uint64_t *ret_end);
+
+/* iova_depot.c: magazines. */
+bool iova_depot_put(struct iova_space *sp, unsigned zone, uint32_t cls,
+                    const uint64_t *ranges, uint32_t nr);
+/* Up to MAG_RANGES ranges; returns how many. */
+uint32_t iova_depot_get(struct iova_space *sp, unsigned zone, uint32_t cls,
+                        uint64_t *ranges);
+/* Turns the zone's magazines into fragments and granules. */
+void iova_depot_drain(struct iova_space *sp, unsigned zone,
+                      struct iova_hint *hint);
+
+#endif

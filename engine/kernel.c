@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The lane's side of a kernel backend: requests out, completions back. A map
+ * becomes visible to translations only when the kernel has it, an unmap
+ * reaches the kernel only when no lane can translate it any more: the mirror
+ * outlives the visible mapping at both ends.
+ */
+#include "engine/engine_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+int lane_kernel_create(struct sluice_lane *lane)
+{
+	uint32_t nr = lane->cfg.max_requests;
+	struct lane_kernel *k = calloc(1, sizeof(*k));
+	int rc = -ENOMEM;
+
+	if (!k)
+		return msg_lit(-ENOMEM, "no memory for kernel requests");
+	k->nr_req = nr;
+	k->req = calloc(nr, sizeof(*k->req));
+	k->free = calloc(nr, sizeof(*k->free));
+	k->seg_bytes = (size_t)nr * MAX_SG * sizeof(*k->seg);
+	k->seg = mmap(NULL, k->seg_bytes, PROT_READ | PROT_WRITE,
+	              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (k->seg == MAP_FAILED)
+		k->seg = NULL;
+	if (k->req && k->free && k->seg)
+		rc = fabric_port_create(nr,
+		                        lane->engine->cfg.no_io_uring
+		                                ? FABRIC_PLAIN
+		                                : FABRIC_MSG_RING,
+		                        &k->port);
+	if (rc) {
+		lane_kernel_destroy(k);
+		return msg_lit(rc, "no memory for kernel requests: lower "
+		                   "max_requests in sluice_lane_cfg");
+	}
+	for (uint32_t i = 0; i < nr; i++) {
+		k->req[i].be.seg = k->seg + (size_t)i * MAX_SG;
+		k->req[i].be.port = k->port;
+		k->req[i].be.id = i;
+		k->free[i] = nr - 1 - i;
+	}
+	k->nr_free = nr;
+	lane->kernel = k;
+	return 0;
+}
+
+void lane_kernel_destroy(struct lane_kernel *k)
+{
+	if (!k)
+		return;
+	fabric_port_destroy(k->port);
+	if (k->seg)
+		munmap(k->seg, k->seg_bytes);
+	free(k->req);
+	free(k->free);
+	free(k);
+}
+
+static struct lane_req *req_get(struct lane_kernel *k)
+{
+	return k->nr_free ? &k->req[k->free[--k->nr_free]] : NULL;
+}
+
+static void req_put(struct lane_kernel *k, struct lane_req *req)
+{
+	k->free[k->nr_free++] = (uint32_t)req->be.id;
+}
+
+static bool submit_one(struct sluice_view *view, struct lane_req *req)
+{
+	struct backend *be = view->domain->be;
+	struct be_req *one = &req->be;
+
+	return be->ops->submit(be, &one, 1) == 1;
+}
+
+/* Pieces that continue each other in VA become one segment: they die
+ * together, so one kernel mapping may hold them. */
+static void fill_segs(struct be_req *be, const struct map_args *args)
+{
+	be->nr_seg = 0;
+	for (uint32_t i = 0; i < args->nr; i++) {
+		uint64_t va = (uintptr_t)args->iov[i].iov_base;
+		uint64_t len = args->iov[i].iov_len;
+		struct be_seg *prev =
+		        be->nr_seg ? &be->seg[be->nr_seg - 1] : NULL;
+
+		if (prev && prev->va + prev->len == va)
+			prev->len += len;
+		else
+			be->seg[be->nr_seg++] = (struct be_seg){va, len};
+	}
+}
+
+/* Tables first: once the kernel has mapped, writing leaves must not fail. */
+static int populate(struct sluice_view *view, const struct be_req *be)
+{
+	uint64_t at = be->iova;
+
+	for (uint32_t i = 0; i < be->nr_seg; i++) {
+		int rc = pt_populate(view->pt, &view->lane->pc, at,
+		                     at + be->seg[i].len - 1, be->seg[i].va);
+
+		if (rc == -ENOMEM)
+			return msg_lit(rc, "the limit of page-table memory is "
+			                   "reached: raise max_table_bytes");
+		if (rc)
+			return msg_lit(rc, "the domain's table format cannot "
+			                   "express this address");
+		at += be->seg[i].len;
+	}
+	return 0;
+}
+
+int kernel_map(struct sluice_view *view, const struct map_args *args,
+               uint64_t iova)
+{
+	struct lane_kernel *k = view->lane->kernel;
+	struct lane_req *req = NULL;
+	int rc;
+
+	if (unlikely(ld_rlx(&view->domain->nr_groups) == 0)) {
+		rc = msg_lit(-ENODEV, "no group is attached to the domain");
+		goto fail;
+	}
+	req = req_get(k);
+	if (unlikely(!req)) {
+		rc = msg_lit(-EAGAIN, "too many requests in flight: call "
+		                      "sluice_poll(), then try again");
+		goto fail;
+	}
+	req->view = view;
+	req->cookie = args->req->cookie;
+	req->flags = args->req->flags;
+	req->be.op = BE_MAP;
+	req->be.prot = args->req->prot;
+	req->be.iova = iova;
+	req->be.len = args->len;
+	fill_segs(&req->be, args);
+	rc = populate(view, &req->be);
+	if (unlikely(rc))
+		goto fail;
+	if (unlikely(!submit_one(view, req))) {
+		rc = msg_lit(-EAGAIN, "the backend's queue is full: call "
+		                      "sluice_poll(), then try again");
+		goto fail;
+	}
+	view->nr_maps_inflight++;
+	return 1;
+fail:
+	if (req)
+		req_put(k, req);
+	if (view->iova && !(args->req->flags & SLUICE_MAP_FIXED))
+		iova_free(view->iova, iova, args->len);
+	return rc;
+}
+
+bool kernel_unmap(struct sluice_view *view, uint64_t pend)
+{
+	const struct pend *p = &view->pend[pend & view->pend_mask];
+	struct lane_req *req = req_get(view->lane->kernel);
+
+	if (!req)
+		return false;
+	req->view = view;
+	req->pend = pend;
+	req->be.op = BE_UNMAP;
+	req->be.iova = p->iova;
+	req->be.len = p->len;
+	req->be.nr_seg = 0;
+	if (submit_one(view, req))
+		return true;
+	req_put(view->lane->kernel, req);
+	return false;
+}
+
+/* The kernel has the mapping: now translations may see it. Its refusal, or
+ * ours (which populate has made impossible but for a caller who maps one fixed
+ * range twice), gives the IOVA back. */
+static int map_done(struct sluice_view *view, struct lane_req *req, int res)
+{
+	const struct be_req *be = &req->be;
+	bool undone = false;
+
+	view->nr_maps_inflight--;
+	if (res == 0)
+		res = map_leaves(view, be->iova, be->seg, be->nr_seg, be->prot,
+		                 &undone);
+	if (res == 0)
+		return 0;
+	ctr_add(&view->st.map_failures, 1);
+	if (view->iova && !(req->flags & SLUICE_MAP_FIXED))
+		iova_free(view->iova, be->iova, be->len);
+	return res;
+}
+
+uint32_t kernel_reap(struct sluice_lane *lane, struct sluice_completion *out,
+                     uint32_t max, bool drop)
+{
+	struct lane_kernel *k = lane->kernel;
+	struct fabric_cqe cqe[64];
+	uint32_t room = drop ? NR_OF(cqe) : (uint32_t)min_u64(max, NR_OF(cqe));
+	uint32_t nr = fabric_reap(k->port, cqe, room);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < nr; i++) {
+		struct lane_req *req = &k->req[cqe[i].id];
+		struct sluice_view *view = req->view;
+
+		if (req->be.op == BE_UNMAP) {
+			struct pend *p =
+			        &view->pend[req->pend & view->pend_mask];
+
+			p->result = cqe[i].res;
+			p->state = PEND_DONE;
+			if (p->result)
+				ctr_add(&view->st.unmap_failures, 1);
+		} else {
+			int res = map_done(view, req, cqe[i].res);
+
+			if (!drop)
+				out[n++] = (struct sluice_completion){
+				        .cookie = req->cookie,
+				        .iova = req->be.iova,
+				        .len = req->be.len,
+				        .result = res,
+				        .op = SLUICE_OP_MAP,
+				};
+		}
+		req_put(k, req);
+	}
+	return n;
+}
+
+bool kernel_whole(const struct sluice_view *view, uint64_t iova, uint64_t last)
+{
+	struct pt_run run;
+
+	/* Not mapped at all: the unmap itself says so. */
+	if (pt_walk(view->pt, iova, &run))
+		return true;
+	if (run.iova != iova || !(run.prot & LEAF_HEAD))
+		return false;
+	if (last == UINT64_MAX || pt_walk(view->pt, last + 1, &run))
+		return true;
+	return run.iova == last + 1 && run.prot & LEAF_HEAD;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Lanes: opening, ownership, on and offline, and the poll that drives every
+ * view of the lane. Knows no table.
+ */
+#include "engine/engine_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_REQUESTS 1024
+#define MAX_REQUESTS (1u << 14)
+
+#ifdef SLUICE_DEBUG_CHECKS
+int lane_check(const struct sluice_lane *lane)
+{
+	if (pthread_equal(lane->owner, pthread_self()))
+		return 0;
+	return msg_lit(-EPERM, "this thread does not own the lane; open one "
+	                       "lane per thread, or hand it over with "
+	                       "sluice_lane_adopt()");
+}
+#endif
+
+int sluice_lane_open(struct sluice_engine *engine,
+                     const struct sluice_lane_cfg *cfg,
+                     struct sluice_lane **ret_lane)
+{
+	struct sluice_lane *lane;
+	uint32_t id;
+
+	if (!engine || !ret_lane)
+		return msg_lit(-EINVAL, "engine or ret_lane is NULL");
+	if (cfg && cfg->max_requests > MAX_REQUESTS)
+		return msg_fmt(-EINVAL, "max_requests is %u; use at most %u",
+		               cfg->max_requests, MAX_REQUESTS);
+	lane = calloc(1, sizeof(*lane));
+	if (!lane)
+		return msg_lit(-ENOMEM, "no memory for a lane");
+	lane->engine = engine;
+	lane->owner = pthread_self();
+	lane->online = true;
+	lane->now = ticks_now();
+	lane->cfg.max_requests =
+	        cfg && cfg->max_requests ? cfg->max_requests : DEFAULT_REQUESTS;
+	pagecache_init(&lane->pc, engine->pool);
+
+	pthread_mutex_lock(&engine->lock);
+	for (id = 0; id < engine->cfg.max_lanes && engine->lanes[id]; id++)
+		;
+	if (id < engine->cfg.max_lanes) {
+		lane->id = id;
+		engine->lanes[id] = lane;
+		engine->nr_lanes++;
+	}
+	pthread_mutex_unlock(&engine->lock);
+	if (id == engine->cfg.max_lanes) {
+		free(lane);
+		return msg_fmt(-ENOSPC,
+		               "all %u lanes are open; close one or raise "
+		               "max_lanes in sluice_engine_cfg",
+		               engine->cfg.max_lanes);
+	}
+	*ret_lane = lane;
+	return 0;
+}
+
+int sluice_lane_close(struct sluice_lane *lane)
+{
+	struct sluice_engine *engine;
+
+	if (!lane)
+		return 0;
+	if (lane_check(lane))
+		return -EPERM;
+	if (lane->nr_views)
+		return msg_fmt(-EBUSY,
+		               "lane %u has %u open views; close them first",
+		               lane->id, lane->nr_views);
+	engine = lane->engine;
+	pthread_mutex_lock(&engine->lock);
+	engine->lanes[lane->id] = NULL;
+	engine->nr_lanes--;
+	pthread_mutex_unlock(&engine->lock);
+	pagecache_drain(&lane->pc);
+	lane_kernel_destroy(lane->kernel);
+	free(lane->views);
+	free(lane);
+	return 0;
+}
+
+void sluice_lane_adopt(struct sluice_lane *lane)
+{
+	lane->owner = pthread_self();
+}
+
+uint32_t sluice_lane_id(const struct sluice_lane *lane)
+{
+	return lane->id;
+}
+
+void sluice_lane_offline(struct sluice_lane *lane)
+{
+	if (lane_check(lane) || !lane->online)
+		return;
+	for (uint32_t i = 0; i < lane->nr_views; i++) {
+		struct sluice_view *view = lane->views[i];
+
+		view_post(view);
+		/* Empty, so that the hit path fails too while offline. */
+		tlb_flush(&view->hot);
+		invlog_offline(view->log, view->reader);
+	}
+	lane->online = false;
+}
+
+void sluice_lane_online(struct sluice_lane *lane)
+{
+	if (lane_check(lane) || lane->online)
+		return;
+	for (uint32_t i = 0; i < lane->nr_views; i++)
+		invlog_online(lane->views[i]->log, lane->views[i]->reader);
+	lane->online = true;
+}
+
+uint32_t sluice_poll(struct sluice_lane *lane, struct sluice_completion *out,
+                     uint32_t max)
+{
+	bool drop = max == 0;
+	uint32_t n = 0;
+
+	if (lane_check(lane))
+		return 0;
+	if (lane->kernel)
+		n = kernel_reap(lane, out, max, drop);
+	for (uint32_t i = 0; i < lane->nr_views; i++)
+		n += view_poll(lane->views[i], drop ? NULL : out + n, max - n,
+		               drop);
+	return n;
+}
+
+static bool lane_idle(const struct sluice_lane *lane)
+{
+	for (uint32_t i = 0; i < lane->nr_views; i++)
+		if (!view_idle(lane->views[i]))
+			return false;
+	return true;
+}
+
+static int drain_timeout(const struct sluice_lane *lane)
+{
+	for (uint32_t i = 0; i < lane->nr_views; i++) {
+		uint64_t behind;
+		uint32_t id;
+
+		if (view_idle(lane->views[i]))
+			continue;
+		id = invlog_laggard(lane->views[i]->log, &behind);
+		if (id != UINT32_MAX)
+			return msg_fmt(-ETIMEDOUT,
+			               "lane %u has not polled and is %llu "
+			               "records behind; let it call "
+			               "sluice_poll() or sluice_lane_offline()",
+			               id, (unsigned long long)behind);
+	}
+	return msg_lit(-ETIMEDOUT, "requests to the kernel are still in "
+	                           "flight; poll on");
+}
+
+int sluice_drain(struct sluice_lane *lane, uint64_t timeout_ns)
+{
+	uint64_t start = clock_ns();
+
+	if (lane_check(lane))
+		return -EPERM;
+	for (;;) {
+		for (uint32_t i = 0; i < lane->nr_views; i++)
+			view_post(lane->views[i]);
+		sluice_poll(lane, NULL, 0);
+		if (lane_idle(lane))
+			return 0;
+		if (clock_ns() - start >= timeout_ns)
+			return drain_timeout(lane);
+		cpu_relax();
+	}
+}
+
+int sluice_lane_event_fd(struct sluice_lane *lane)
+{
+	if (lane_check(lane))
+		return -EPERM;
+	if (!lane->kernel)
+		return msg_lit(-EOPNOTSUPP,
+		               "this lane has no view on a kernel backend, so "
+		               "nothing completes behind its back");
+	return fabric_port_fd(lane->kernel->port);
+}

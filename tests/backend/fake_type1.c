@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The rules of VFIO type1 v2 as linux/vfio.h and the kernel's behaviour state
+ * them: a sorted array of mappings, the entry limit, pinned bytes, the
+ * capability chain of GET_INFO. Shares no code with the backend under test.
+ */
+#include "tests/backend/fake_vfio_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/vfio.h>
+
+#define PAGE_MASK 4095u
+
+uint32_t fake_type1_find(const struct fake_container *c, uint64_t iova)
+{
+	uint32_t lo = 0, hi = c->nr;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (c->map[mid].iova + (c->map[mid].len - 1) < iova)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static bool insert(struct fake_container *c, uint32_t at,
+                   const struct fake_vfio_mapping *m)
+{
+	if (c->nr == c->room) {
+		uint32_t room = c->room ? c->room * 2 : 64;
+		struct fake_vfio_mapping *more =
+		        realloc(c->map, room * sizeof(*more));
+
+		if (!more)
+			return false;
+		c->map = more;
+		c->room = room;
+	}
+	memmove(c->map + at + 1, c->map + at, (c->nr - at) * sizeof(*c->map));
+	c->map[at] = *m;
+	c->nr++;
+	c->pinned += m->len;
+	return true;
+}
+
+void fake_type1_remove(struct fake_container *c, uint32_t at, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		c->pinned -= c->map[at + i].len;
+	memmove(c->map + at, c->map + at + n,
+	        (c->nr - at - n) * sizeof(*c->map));
+	c->nr -= n;
+}
+
+void fake_type1_clear(struct fake_container *c)
+{
+	free(c->map);
+	c->map = NULL;
+	c->nr = c->room = 0;
+	c->pinned = 0;
+}
+
+static bool usable(const struct fake_kernel *k, uint64_t first, uint64_t last)
+{
+	for (uint32_t i = 0; i < 4; i++)
+		if (first >= k->cfg.range[i].first &&
+		    last <= k->cfg.range[i].last && k->cfg.range[i].last)
+			return true;
+	return false;
+}
+
+int fake_type1_map(struct fake_kernel *k, struct fake_container *c, void *arg)
+{
+	struct vfio_iommu_type1_dma_map *a = arg;
+	const uint32_t rw = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE;
+	uint64_t last = a->iova + a->size - 1;
+	struct fake_vfio_mapping m = {a->iova, a->vaddr, a->size, a->flags};
+	uint32_t at;
+
+	if (a->argsz < sizeof(*a) || a->flags & ~rw || !(a->flags & rw))
+		return -EINVAL;
+	if (a->size == 0 || (a->size | a->iova | a->vaddr) & PAGE_MASK)
+		return -EINVAL;
+	if (last < a->iova || a->vaddr + a->size - 1 < a->vaddr)
+		return -EINVAL;
+	at = fake_type1_find(c, a->iova);
+	if (at < c->nr && c->map[at].iova <= last)
+		return -EEXIST;
+	if (c->nr >= k->cfg.entry_limit)
+		return -ENOSPC;
+	if (!usable(k, a->iova, last))
+		return -EINVAL;
+	if (k->cfg.memlock && c->pinned + a->size > k->cfg.memlock)
+		return -ENOMEM;
+	return insert(c, at, &m) ? 0 : -ENOMEM;
+}
+
+int fake_type1_unmap(struct fake_kernel *k, struct fake_container *c, void *arg)
+{
+	struct vfio_iommu_type1_dma_unmap *a = arg;
+	uint64_t last = a->iova + a->size - 1, gone = 0;
+	bool shorten = k->short_at && --k->short_at == 0;
+	uint32_t at, n = 0;
+
+	if (a->argsz < sizeof(*a) || a->flags)
+		return -EINVAL;
+	if (a->size == 0 || (a->size | a->iova) & PAGE_MASK || last < a->iova)
+		return -EINVAL;
+	at = fake_type1_find(c, a->iova);
+	/* A mapping that sticks out at either end must not be cut in two. */
+	if (at < c->nr && c->map[at].iova < a->iova)
+		return -EINVAL;
+	for (; at + n < c->nr && c->map[at + n].iova <= last; n++) {
+		const struct fake_vfio_mapping *m = &c->map[at + n];
+
+		if (m->iova + (m->len - 1) > last)
+			return -EINVAL;
+		gone += m->len;
+	}
+	if (shorten && n) {
+		k->fired = true;
+		gone -= c->map[at + n - 1].len;
+		n -= !k->short_lie;
+	}
+	fake_type1_remove(c, at, n);
+	a->size = gone;
+	return 0;
+}
+
+static uint32_t put_ranges(const struct fake_kernel *k, uint8_t *buf,
+                           uint32_t at, uint32_t next)
+{
+	struct vfio_iommu_type1_info_cap_iova_range h = {
+	        .header = {VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, 1, 0},
+	};
+	uint32_t end = at + (uint32_t)sizeof(h);
+
+	for (uint32_t i = 0; i < 4 && k->cfg.range[i].last; i++) {
+		struct vfio_iova_range r = {k->cfg.range[i].first,
+		                            k->cfg.range[i].last};
+
+		memcpy(buf + end, &r, sizeof(r));
+		end += (uint32_t)sizeof(r);
+		h.nr_iovas++;
+	}
+	h.header.next = next ? end : 0;
+	memcpy(buf + at, &h, sizeof(h));
+	return end;
+}
+
+static uint32_t whole_info(const struct fake_kernel *k,
+                           const struct fake_container *c, uint8_t *buf)
+{
+	struct vfio_iommu_type1_info info = {
+	        .flags = VFIO_IOMMU_INFO_PGSIZES | VFIO_IOMMU_INFO_CAPS,
+	        .iova_pgsizes = 0x40201000,
+	        .cap_offset = sizeof(info),
+	};
+	struct vfio_iommu_type1_info_dma_avail avail = {
+	        .header = {VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, 1, 0},
+	        .avail = k->cfg.entry_limit - c->nr,
+	};
+	uint32_t end;
+
+	end = put_ranges(k, buf, sizeof(info), !k->cfg.no_avail);
+	if (!k->cfg.no_avail) {
+		memcpy(buf + end, &avail, sizeof(avail));
+		end += (uint32_t)sizeof(avail);
+	}
+	info.argsz = end;
+	memcpy(buf, &info, sizeof(info));
+	return end;
+}
+
+int fake_type1_info(struct fake_kernel *k, struct fake_container *c, void *arg)
+{
+	struct vfio_iommu_type1_info *a = arg;
+	uint32_t room = a->argsz, size;
+	uint8_t buf[512];
+	const void *from = buf;
+
+	if (room < offsetof(struct vfio_iommu_type1_info, cap_offset))
+		return -EINVAL;
+	if (k->cfg.info) {
+		from = k->cfg.info;
+		size = (uint32_t)k->cfg.info_size;
+	} else {
+		size = whole_info(k, c, buf);
+	}
+	if (size <= room) {
+		memcpy(arg, from, size);
+	} else {
+		memcpy(arg, from, room < sizeof(*a) ? room : sizeof(*a));
+		if (room >= sizeof(*a))
+			a->cap_offset = 0;
+	}
+	a->argsz = k->cfg.info_told ? k->cfg.info_told : size;
+	return 0;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A VFIO that exists only in this process: containers, groups and type1 v2
+ * mappings by the rules of linux/vfio.h, faults at any call, a gate that holds
+ * a caller inside an ioctl. One fake kernel per process; all calls take its
+ * mutex. Its three system calls fit struct t1_sys and struct grp_sys.
+ */
+#ifndef SLUICE_TESTS_BACKEND_FAKE_VFIO_H
+#define SLUICE_TESTS_BACKEND_FAKE_VFIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- the system calls ---- */
+
+/* "/dev/vfio/vfio" and "/dev/vfio/N" for N below nr_groups. */
+int fake_vfio_open(const char *path, int flags);
+int fake_vfio_close(int fd);
+int fake_vfio_ioctl(int fd, unsigned long request, void *arg);
+
+/* ---- what kind of kernel it is ---- */
+
+struct fake_vfio_range {
+	uint64_t first;
+	uint64_t last;
+};
+
+struct fake_vfio_cfg {
+	int api_version;
+	bool no_type1v2;
+	bool no_avail;           /* no DMA_AVAIL capability */
+	uint32_t entry_limit;    /* 0 for 65535 */
+	uint64_t memlock;        /* bytes that can be pinned; 0: any */
+	uint32_t nr_groups;      /* 0 for 4 */
+	uint32_t not_compatible; /* bitmap: groups that share with nobody */
+	const void *info;        /* answer of GET_INFO, verbatim */
+	size_t info_size;
+	uint32_t info_told; /* argsz to tell instead of info_size */
+	struct fake_vfio_range range[4]; /* all 0: two common ones */
+};
+
+/* Forgets everything; cfg may be NULL. No descriptor may be open. */
+void fake_vfio_reset(const struct fake_vfio_cfg *cfg);
+/* Descriptors that are open: 0 at the end of a test that leaks none. */
+uint32_t fake_vfio_open_fds(void);
+/* A device of the group is open: it cannot leave its container. */
+void fake_vfio_hold_device(int group_fd, bool open);
+
+/* ---- faults ---- */
+
+/* The nth call (from 1, counted from now) of request, or of any ioctl when
+ * request is 0, fails with -err and changes nothing. */
+void fake_vfio_fail(unsigned long request, uint32_t nth, int err);
+/* The nth UNMAP from now removes one mapping less than it covers; with lie it
+ * removes all but reports one less. */
+void fake_vfio_short(uint32_t nth, bool lie);
+bool fake_vfio_fired(void); /* the last fault that was set has happened */
+
+/* ---- the gate ---- */
+
+/* The next MAP or UNMAP waits inside the ioctl until the gate opens. */
+void fake_vfio_gate(void);
+void fake_vfio_gate_wait(void); /* until a caller stands at the gate */
+void fake_vfio_gate_open(void);
+
+/* ---- what happened ---- */
+
+uint32_t fake_vfio_calls(unsigned long request); /* 0: all ioctls */
+
+struct fake_vfio_mapping {
+	uint64_t iova, va, len;
+	uint32_t flags; /* VFIO_DMA_MAP_FLAG_* */
+};
+
+/* Mappings of all containers together, by IOVA in the order of containers. */
+uint32_t fake_vfio_mappings(struct fake_vfio_mapping *out, uint32_t max);
+/* What a device would reach at iova: false for a fault. */
+bool fake_vfio_reach(uint64_t iova, uint64_t *ret_va, uint32_t *ret_flags);
+/* Removes a mapping behind everybody's back. */
+void fake_vfio_steal(uint64_t iova);
+
+#endif
