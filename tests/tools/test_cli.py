@@ -1,0 +1,298 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command line as scripts see it: exit codes, streams, JSON shapes. Needs
+the tool and the folder of traces; knows nothing of how either is made."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TOOL = os.environ['SLUICE_TOOL']
+DATA = os.environ['TEST_DATA']
+
+# File -> maps, unmaps, pages left mapped, as grep and a page counter see them.
+TRACES = {
+    'mixed-strict.trace.gz': (8725, 6666, 350, 2),
+    'net-lazy.trace.gz': (6514, 6256, 349, 1),
+    'nvme-lazy.trace.gz': (23042, 1624, 258, 2),
+}
+
+HEAD = '  dd-158     [001] d.h1.     6.351896: '
+GOOD = HEAD + ('map: IOMMU: iova=0x0000000000001000 - 0x0000000000002000 '
+               'paddr=0x0000000002c91000 size=4096\n')
+UNMAP = HEAD + ('unmap: IOMMU: iova=0x0000000000001000 - 0x0000000000002000 '
+                'size=4096 unmapped_size=4096\n')
+
+
+def run(*args, stdin=b'', timeout=120):
+    return subprocess.run([TOOL, *args], input=stdin, timeout=timeout,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          check=False)
+
+
+def replay(*args, stdin=b''):
+    """Few passes: the checks are the matter, not the times."""
+    return run('replay', '--repeat', '2', *args, stdin=stdin)
+
+
+class Case(unittest.TestCase):
+    def usage(self, *args):
+        p = run(*args)
+        self.assertEqual(p.returncode, 2, args)
+        self.assertEqual(p.stdout, b'', args)
+        self.assertTrue(p.stderr, args)
+
+    def failed(self, p, *words):
+        self.assertEqual(p.returncode, 1, p.stderr)
+        for w in words:
+            self.assertIn(w, p.stderr.decode())
+
+
+class Usage(Case):
+    def test_wrong(self):
+        for args in ([], ['nonsense'], ['--nonsense'],
+                     ['replay'], ['replay', '--mode', 'fast', 'x'],
+                     ['replay', '--check', 'never', 'x'],
+                     ['replay', '--poll', '0', 'x'],
+                     ['replay', '--poll', '-1', 'x'],
+                     ['replay', '--repeat', 'many', 'x'],
+                     ['replay', '--format', 'paper', 'x'],
+                     ['replay', '--bogus', 'x'], ['replay', '--json'],
+                     ['bench', '-t', '0'], ['bench', '-t', '257'],
+                     ['bench', '-s', '301'], ['bench', '-g', '1025'],
+                     ['bench', '-d', '3'], ['bench', '-x', '10000001'],
+                     ['bench', '-m', 'both'], ['bench', '--mode', 'bounce'],
+                     ['bench', '--mode', 'none'],
+                     ['bench', '--backend', 'magic'],
+                     ['bench', '--backend', 'type1'],
+                     ['bench', '--device', '00:03.0'],
+                     ['bench', '--depth', '0'], ['bench', '--batch', '5000'],
+                     ['bench', '--working-set', '1'],
+                     ['bench', '--format', 'paper'],
+                     ['bench', '--mode', 'arena', '-m', 'sg'],
+                     ['bench', 'extra']):
+            with self.subTest(args=args):
+                self.usage(*args)
+
+    def test_help_and_version(self):
+        for cmd in ([], ['bench'], ['replay'], ['groups'], ['pt']):
+            with self.subTest(cmd=cmd):
+                p = run(*cmd, '--help')
+                self.assertEqual(p.returncode, 0)
+                self.assertIn(b'Usage: sluice', p.stdout)
+                self.assertEqual(p.stderr, b'')
+                p = run(*cmd, '--version')
+                self.assertEqual(p.returncode, 0)
+                self.assertIn(b'0.', p.stdout)
+
+    def test_full_disk(self):
+        if not os.path.exists('/dev/full'):
+            self.skipTest('no /dev/full')
+        with open('/dev/full', 'wb') as full:
+            p = subprocess.run([TOOL, '--help'], stdout=full,
+                               stderr=subprocess.PIPE, check=False)
+        self.assertEqual(p.returncode, 1)
+
+
+class Replay(Case):
+    def check(self, f, name):
+        maps, unmaps, left, domains = TRACES[name]
+        self.assertEqual(f['maps'], maps)
+        self.assertEqual(f['unmaps'], unmaps)
+        self.assertEqual(f['divergence'], 0)
+        self.assertEqual(f['left_mapped_pages'], left)
+        self.assertEqual(f['domains'], domains)
+        self.assertGreater(f['checks'], maps + unmaps)
+        # Every event accounted for.
+        self.assertEqual(sum(d['maps'] for d in f['by_domain']), maps)
+        self.assertEqual(sum(d['unmaps'] for d in f['by_domain']) +
+                         f['unmatched_unmaps'], unmaps)
+        self.assertEqual(sum(d['left_mapped_pages']
+                             for d in f['by_domain']), left)
+        self.assertEqual(f['mapped_pages'],
+                         f['unmapped_pages'] + f['left_mapped_pages'])
+        self.assertGreater(f['ns_per_pair']['p50'], 0)
+        self.assertGreaterEqual(f['ns_per_pair']['p99'],
+                                f['ns_per_pair']['p50'])
+        self.assertGreater(f['pairs_per_s'], 0)
+        self.assertEqual(f['kernel_calls'], 0)
+
+    def test_bundled(self):
+        for options in (['--mode', 'strict'], ['--mode', 'lazy'],
+                        ['--format', 'vtdss'], ['--check', 'end'],
+                        ['--poll', '1']):
+            with self.subTest(options=options):
+                p = replay(*options, '--json', '-',
+                           *(os.path.join(DATA, n) for n in TRACES))
+                self.assertEqual(p.returncode, 0, p.stderr)
+                self.assertEqual(p.stderr, b'')
+                out = json.loads(p.stdout)
+                self.assertEqual(out['schema'], 'sluice-replay/1')
+                self.assertEqual(len(out['files']), len(TRACES))
+                for f, name in zip(out['files'], TRACES):
+                    self.assertEqual(os.path.basename(f['file']), name)
+                    self.check(f, name)
+
+    def test_grep_agrees(self):
+        for name, (maps, unmaps, _, _) in TRACES.items():
+            with gzip.open(os.path.join(DATA, name), 'rt') as f:
+                text = f.read()
+            self.assertEqual(text.count(' map: '), maps)
+            self.assertEqual(text.count(' unmap: '), unmaps)
+
+    def test_plain_and_stdin(self):
+        name = 'net-lazy.trace.gz'
+        with open(os.path.join(DATA, name), 'rb') as f:
+            packed = f.read()
+        for data in (packed, gzip.decompress(packed)):
+            p = replay('--json', '-', '-', stdin=data)
+            self.assertEqual(p.returncode, 0, p.stderr)
+            self.check(json.loads(p.stdout)['files'][0], name)
+
+    def test_table(self):
+        p = replay(os.path.join(DATA, 'net-lazy.trace.gz'))
+        self.assertEqual(p.returncode, 0)
+        self.assertIn(b'net-lazy', p.stdout)
+        self.assertIn(b'total', p.stdout)
+
+    def test_unmatched(self):
+        p = replay('--json', '-', '-', stdin=(UNMAP + GOOD + UNMAP + UNMAP)
+                   .encode())
+        self.assertEqual(p.returncode, 0, p.stderr)
+        f = json.loads(p.stdout)['files'][0]
+        self.assertEqual((f['maps'], f['unmaps'], f['unmatched_unmaps'],
+                          f['left_mapped_pages'], f['domains']),
+                         (1, 3, 2, 0, 1))
+
+    def test_only_unmaps(self):
+        p = replay('--json', '-', '-', stdin=UNMAP.encode())
+        self.assertEqual(p.returncode, 0, p.stderr)
+        f = json.loads(p.stdout)['files'][0]
+        self.assertEqual((f['unmaps'], f['unmatched_unmaps'], f['domains']),
+                         (1, 1, 0))
+
+    def test_large_leaf_in_parts(self):
+        big = HEAD + 'map: IOMMU: iova=0x0 - 0x40000000 paddr=0x40000000 ' \
+                     'size=1073741824\n'
+        part = HEAD + 'unmap: IOMMU: iova=0x1000 - 0x2000 size=4096 ' \
+                      'unmapped_size=4096\n'
+        p = replay('--json', '-', '-', stdin=(big + part).encode())
+        self.assertEqual(p.returncode, 0, p.stderr)
+        f = json.loads(p.stdout)['files'][0]
+        self.assertEqual((f['divergence'], f['left_mapped_pages']),
+                         (0, 262143))
+
+    def test_wide_addresses(self):
+        wide = HEAD + 'map: IOMMU: iova=0x1fffffffffff000 - ' \
+                      '0x200000000000000 paddr=0xffffffffff000 size=4096\n'
+        p = replay('-', stdin=wide.encode())
+        self.assertEqual(p.returncode, 0, p.stderr)
+
+    def test_garbage(self):
+        self.failed(replay('-', stdin=b'hello\nworld\n'), '(stdin):1:')
+        self.failed(replay('-', stdin=(GOOD + 'x: y\n').encode()),
+                    '(stdin):2:')
+        self.failed(replay('-', stdin=b''), '(stdin):0:', 'iommu:map')
+        self.failed(replay('-', stdin=b'# only\n# comments\n'), 'iommu:map')
+        self.failed(replay('-', stdin=(HEAD + 'map: IOMMU: iova=0xfff\n')
+                           .encode() * 100), '(stdin):1:')
+        self.failed(replay('/nonexistent'), '/nonexistent')
+        self.failed(replay('/'), 'directory')
+
+    def test_truncated_gzip(self):
+        with open(os.path.join(DATA, 'mixed-strict.trace.gz'), 'rb') as f:
+            data = f.read()
+        for cut in (len(data) // 2, len(data) - 4):
+            p = replay('--json', '-', '-', stdin=data[:cut])
+            self.failed(p, '(stdin):')
+            self.assertEqual(json.loads(p.stdout)['files'], [])
+
+    def test_one_bad_among_good(self):
+        good = os.path.join(DATA, 'net-lazy.trace.gz')
+        with tempfile.NamedTemporaryFile('w') as bad:
+            bad.write('nonsense\n')
+            bad.flush()
+            p = replay('--json', '-', bad.name, good)
+        self.failed(p, bad.name + ':1:')
+        files = json.loads(p.stdout)['files']
+        self.assertEqual([f['file'] for f in files], [good])
+
+    def test_json_file(self):
+        with tempfile.TemporaryDirectory() as d:
+            path = os.path.join(d, 'out.json')
+            p = replay('--json', path, '-', stdin=GOOD.encode())
+            self.assertEqual(p.returncode, 0, p.stderr)
+            with open(path, encoding='utf-8') as f:
+                self.assertEqual(json.load(f)['files'][0]['maps'], 1)
+        self.failed(replay('--json', '/nonexistent/x', '-',
+                           stdin=GOOD.encode()), '/nonexistent/x')
+
+
+class Bench(Case):
+    def check(self, *args):
+        p = run('bench', '-s', '1', '--json', '-', *args)
+        self.assertEqual(p.returncode, 0, p.stderr)
+        out = json.loads(p.stdout)
+        self.assertEqual(out['schema'], 'sluice-bench/1')
+        self.assertEqual(out['counters']['kernel_calls'], 0)
+        for key in ('cpu', 'cores', 'kernel', 'compiler', 'commit'):
+            self.assertIn(key, out['machine'])
+        found = {}
+        for r in out['results']:
+            found[r['name'], r['impl']] = r
+            t = r['ns']
+            self.assertLessEqual(t['min'], t['p50'])
+            self.assertLessEqual(t['p50'], t['p99'])
+            self.assertLessEqual(t['p99'], t['p999'])
+            self.assertGreater(r['ops_per_s'], 0)
+        for name in ('map', 'unmap', 'pair'):
+            self.assertIn((name, 'sluice'), found)
+            self.assertIn((name, 'naive'), found)
+        return out, found
+
+    def test_strict(self):
+        out, found = self.check()
+        self.assertIn(('ticket', 'sluice'), found)
+        self.assertIn(('translate_hit', 'sluice'), found)
+        self.assertEqual(out['counters']['maps'], out['counters']['unmaps'])
+        self.assertGreater(out['counters']['invalidations'], 0)
+
+    def test_lazy_threads(self):
+        out, found = self.check('-t', '2', '--mode', 'lazy')
+        self.assertNotIn(('ticket', 'sluice'), found)
+        self.assertEqual(found['map', 'sluice']['lanes'], 2)
+        self.assertEqual(out['counters']['maps'], out['counters']['unmaps'])
+
+    def test_sg_and_arena(self):
+        self.check('-m', 'sg', '-g', '8', '--depth', '16')
+        self.check('--mode', 'arena')
+
+    def test_kernel_style_lines(self):
+        p = run('bench', '-s', '1', '-d', '1')
+        self.assertEqual(p.returncode, 0, p.stderr)
+        lines = p.stdout.decode().split('\n')
+        self.assertEqual(lines[0], 'dma mapping benchmark(SINGLE_MODE): '
+                         'threads:1 seconds:1 node:-1 dir:TO_DEVICE '
+                         'granule:1')
+        self.assertRegex(lines[1], r'^average map latency\(us\):[\d.]+ '
+                                   r'standard deviation:[\d.]+$')
+        self.assertRegex(lines[2], r'^average unmap latency\(us\):')
+
+    def test_report(self):
+        with tempfile.TemporaryDirectory() as d:
+            p = run('bench', '-s', '1', '--report', d)
+            self.assertEqual(p.returncode, 0, p.stderr)
+            self.assertTrue(os.path.getsize(os.path.join(d, 'latency.dat')))
+
+    def test_no_such_device(self):
+        p = run('bench', '--backend', 'type1', '--device', 'ffff:1f:1f.7')
+        self.assertEqual(p.returncode, 1)
+        self.assertGreater(len(p.stderr), 20)
+
+
+if __name__ == '__main__':
+    sys.exit(unittest.main())

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The measuring loop of one thread. A round maps `depth` buffers, translates
+ * them, unmaps them; the time is read around each `batch` of calls, because one
+ * call is shorter than a reading. The same loop is compiled for each way of
+ * doing it, with the way as a constant, so that no call through a pointer is
+ * measured. It knows nothing of threads; bench_rig.c starts and gathers.
+ */
+#include "tools/bench.h"
+
+#include "tools/naive/naive.h"
+#include "tools/ticks.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define ROOM 256
+#define CHUNK 128 /* translated together: fits any IOTLB we ask for */
+#define DRAIN_NS UINT64_C(5000000000)
+
+enum way { WAY_SINGLE, WAY_SG, WAY_ARENA, WAY_NAIVE, WAY_NAIVE_ARENA };
+
+static int failed(struct bench_worker *w, const char *what, int rc)
+{
+	snprintf(w->error, sizeof(w->error), "%s: %s: %s", what,
+	         sluice_errname(rc), sluice_last_error());
+	return rc;
+}
+
+/* Polls; an unmap's cookie is the time at which its batch began. */
+static void reap(struct bench_worker *w)
+{
+	const struct ticks *t = ticks_init();
+	struct sluice_completion c[ROOM];
+	uint64_t now;
+	uint32_t n;
+
+	do {
+		n = sluice_poll(w->lane, c, ROOM);
+		now = ticks_now(t);
+		w->outstanding -= n;
+		for (uint32_t i = 0; i < n; i++) {
+			if (c[i].result)
+				w->bad = c[i].result;
+			if (c[i].op == SLUICE_OP_UNMAP)
+				hist_add(&w->ours.op[BENCH_TICKET],
+				         ticks_ps(t, c[i].cookie, now), 1);
+		}
+	} while (n == ROOM);
+}
+
+int bench_drain(struct bench_worker *w)
+{
+	uint64_t start = clock_ns();
+
+	while (w->outstanding && clock_ns() - start < DRAIN_NS)
+		reap(w);
+	if (w->bad)
+		return failed(w, "a request completed with an error", w->bad);
+	if (w->outstanding)
+		return failed(w, "completions did not arrive", -ETIMEDOUT);
+	/* Lazy unmaps owe no completion but are in flight too. */
+	if (sluice_drain(w->lane, DRAIN_NS) < 0)
+		return failed(w, "drain", -ETIMEDOUT);
+	return 0;
+}
+
+static ALWAYS_INLINE char *buffer(struct bench_worker *w)
+{
+	char *va = w->mem + w->next_buf * w->stride;
+
+	w->next_buf = w->next_buf + 1 < w->nr_bufs ? w->next_buf + 1 : 0;
+	return va;
+}
+
+static int map_sg(struct bench_worker *w, char *va, uint64_t *iova)
+{
+	uint32_t g = w->rig->opts->granule;
+	struct sluice_map_req req = {.prot = w->rig->prot};
+
+	for (uint32_t i = 0; i < g; i++) {
+		w->iov[i].iov_base = va + 2 * i * (uint64_t)SLUICE_PAGE_SIZE;
+		w->iov[i].iov_len = SLUICE_PAGE_SIZE;
+	}
+	return sluice_map_sg(w->view, &req, w->iov, g, iova);
+}
+
+static ALWAYS_INLINE int map_one(struct bench_worker *w, enum way way,
+                                 uint64_t len, uint32_t i)
+{
+	struct sluice_buf buf;
+	int rc;
+
+	if (way == WAY_NAIVE)
+		return naive_map(w->rig->naive, (uint64_t)buffer(w), len,
+		                 w->rig->prot, &w->iova[i]);
+	if (way == WAY_NAIVE_ARENA) {
+		w->slot[i] = naive_slots_get(w->rig->naive_slots, &w->iova[i]);
+		return w->slot[i] ? 0 : -ENOBUFS;
+	}
+	if (way == WAY_ARENA) {
+		rc = sluice_arena_get(w->lane, w->rig->arena, &buf);
+		if (!rc) {
+			w->slot[i] = buf.va;
+			w->iova[i] = buf.iova;
+		}
+		return rc;
+	}
+	if (way == WAY_SG)
+		return map_sg(w, buffer(w), &w->iova[i]);
+	struct sluice_map_req req = {
+	        .va = (uint64_t)buffer(w), .len = len, .prot = w->rig->prot};
+
+	return sluice_map(w->view, &req, &w->iova[i]);
+}
+
+static ALWAYS_INLINE int unmap_one(struct bench_worker *w, enum way way,
+                                   uint64_t len, uint32_t i, uint64_t cookie)
+{
+	switch (way) {
+	case WAY_NAIVE:
+		return naive_unmap(w->rig->naive, w->iova[i], len);
+	case WAY_NAIVE_ARENA:
+		naive_slots_put(w->rig->naive_slots, w->slot[i]);
+		return 0;
+	case WAY_ARENA:
+		sluice_arena_put(w->lane, w->rig->arena, w->slot[i]);
+		return 0;
+	default:
+		return sluice_unmap(w->view, w->iova[i], len, cookie, NULL);
+	}
+}
+
+/* Polls while the engine asks for it: too many requests in flight, or, for a
+ * bounded time, no room until tickets pass. */
+static int patient(struct bench_worker *w, int rc)
+{
+	if (rc != -EAGAIN && rc != -ENOSPC && rc != -ENOBUFS)
+		return 0;
+	reap(w);
+	return 1;
+}
+
+static ALWAYS_INLINE int map_batch(struct bench_worker *w, enum way way,
+                                   uint64_t len, uint32_t from, uint32_t to)
+{
+	const struct ticks *t = ticks_init();
+	struct bench_times *out = way >= WAY_NAIVE ? &w->naive : &w->ours;
+	int kernel = w->rig->opts->backend != SLUICE_BACKEND_SOFT;
+	uint64_t start = ticks_now(t), ps;
+
+	for (uint32_t i = from; i < to; i++) {
+		int rc = map_one(w, way, len, i);
+
+		for (uint32_t n = 0; rc < 0 && n < 1000000; n++) {
+			if (!patient(w, rc))
+				break;
+			rc = map_one(w, way, len, i);
+		}
+		if (rc < 0)
+			return failed(w, "map", rc);
+		w->outstanding += (uint64_t)rc;
+	}
+	/* A kernel mapping is there when its completion says so. */
+	while (kernel && way < WAY_ARENA && w->outstanding && !w->bad)
+		reap(w);
+	ps = ticks_ps(t, start, ticks_now(t));
+	w->map_ps[from] = ps;
+	hist_add(&out->op[BENCH_MAP], ps / (to - from), to - from);
+	return w->bad ? failed(w, "map", w->bad) : 0;
+}
+
+static ALWAYS_INLINE int unmap_batch(struct bench_worker *w, enum way way,
+                                     uint64_t len, uint32_t from, uint32_t to)
+{
+	const struct ticks *t = ticks_init();
+	struct bench_times *out = way >= WAY_NAIVE ? &w->naive : &w->ours;
+	uint64_t start = ticks_now(t), ps;
+
+	for (uint32_t i = from; i < to; i++) {
+		int rc = unmap_one(w, way, len, i, start);
+
+		for (uint32_t n = 0; rc < 0 && n < 1000000; n++) {
+			if (!patient(w, rc))
+				break;
+			rc = unmap_one(w, way, len, i, start);
+		}
+		if (rc < 0)
+			return failed(w, "unmap", rc);
+		w->outstanding += (uint64_t)rc;
+	}
+	if (way < WAY_NAIVE)
+		reap(w);
+	ps = ticks_ps(t, start, ticks_now(t));
+	hist_add(&out->op[BENCH_UNMAP], ps / (to - from), to - from);
+	ps += w->map_ps[from];
+	hist_add(&out->op[BENCH_PAIR], ps / (to - from), to - from);
+	return w->bad ? failed(w, "unmap", w->bad) : 0;
+}
+
+static ALWAYS_INLINE int64_t translate_one(struct bench_worker *w, enum way way,
+                                           uint64_t iova, uint64_t *oa)
+{
+	if (way == WAY_NAIVE)
+		return naive_translate(w->rig->naive, iova, 64, w->rig->prot,
+		                       oa);
+	return sluice_translate(w->view, iova, 64, w->rig->prot, oa);
+}
+
+/* Twice over the same addresses: the first time the IOTLB has not seen them,
+ * the second time it has. */
+static ALWAYS_INLINE int translate_chunk(struct bench_worker *w, enum way way,
+                                         uint32_t from, uint32_t to)
+{
+	const struct ticks *t = ticks_init();
+	struct bench_times *out = way >= WAY_NAIVE ? &w->naive : &w->ours;
+
+	uint32_t granule = w->rig->opts->granule;
+
+	for (int pass = 0; pass < 2; pass++) {
+		uint64_t start = ticks_now(t), sum = 0, oa = 0, ps;
+		int64_t worst = 64;
+
+		for (uint32_t i = from; i < to; i++) {
+			/* Another page of each mapping: aligned ranges would
+			 * all fall on one entry of the IOTLB. */
+			uint64_t page = granule > 1 ? i % granule : 0;
+			int64_t n = translate_one(
+			        w, way, w->iova[i] + page * SLUICE_PAGE_SIZE,
+			        &oa);
+
+			worst = n < worst ? n : worst;
+			sum += oa;
+		}
+		__asm__ volatile("" : : "r"(sum));
+		ps = ticks_ps(t, start, ticks_now(t));
+		if (worst != 64)
+			return failed(w, "translate",
+			              worst < 0 ? (int)worst : -EIO);
+		if (pass || way < WAY_ARENA)
+			hist_add(&out->op[pass ? BENCH_HIT : BENCH_MISS],
+			         ps / (to - from), to - from);
+	}
+	return 0;
+}
+
+static void transfer(uint32_t ns)
+{
+	uint64_t end = clock_ns() + ns;
+
+	while (clock_ns() < end)
+		;
+}
+
+static ALWAYS_INLINE int one_round(struct bench_worker *w, enum way way)
+{
+	const struct bench_opts *o = w->rig->opts;
+	uint64_t len = (uint64_t)o->granule * SLUICE_PAGE_SIZE;
+	uint32_t to;
+	int rc;
+
+	for (uint32_t i = 0; i < o->depth; i = to) {
+		to = i + o->batch < o->depth ? i + o->batch : o->depth;
+		rc = map_batch(w, way, len, i, to);
+		if (rc)
+			return rc;
+	}
+	if (o->delay_ns)
+		transfer(o->delay_ns);
+	for (uint32_t i = 0; way != WAY_NAIVE_ARENA && i < o->depth; i = to) {
+		to = i + CHUNK < o->depth ? i + CHUNK : o->depth;
+		rc = translate_chunk(w, way, i, to);
+		if (rc)
+			return rc;
+	}
+	for (uint32_t i = 0; i < o->depth; i = to) {
+		to = i + o->batch < o->depth ? i + o->batch : o->depth;
+		rc = unmap_batch(w, way, len, i, to);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static ALWAYS_INLINE int rounds(struct bench_worker *w, enum way way,
+                                uint64_t until_ns)
+{
+	int rc;
+
+	do {
+		rc = one_round(w, way);
+	} while (!rc && clock_ns() < until_ns);
+	return rc;
+}
+
+int bench_slice(struct bench_worker *w, int naive, uint64_t until_ns)
+{
+	const struct bench_opts *o = w->rig->opts;
+
+	/* The engine dates an unmap by the poll before it. */
+	if (!naive)
+		reap(w);
+	if (o->mode == BENCH_ARENA)
+		return naive ? rounds(w, WAY_NAIVE_ARENA, until_ns)
+		             : rounds(w, WAY_ARENA, until_ns);
+	if (naive)
+		return rounds(w, WAY_NAIVE, until_ns);
+	return o->sg ? rounds(w, WAY_SG, until_ns)
+	             : rounds(w, WAY_SINGLE, until_ns);
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * `sluice replay`: reads traces, plans, runs, reports. What a trace says is
+ * known to trace.c, what a step must do to replay_check.c.
+ */
+#include "tools/replay_report.h"
+#include "tools/tool.h"
+#include "tools/trace.h"
+
+#include <sluice/pagetable.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CMD "replay"
+
+static const char help_text[] =
+        "Usage: sluice replay [OPTION]… TRACE…\n"
+        "\n"
+        "Replays kernel iommu:map and iommu:unmap traces (tracefs text, plain "
+        "or gzip;\n"
+        "- is standard input) on software domains: once with every step "
+        "checked against\n"
+        "a flat oracle, then timed.\n"
+        "\n"
+        "  --mode strict|lazy   protection mode of the domains [strict]\n"
+        "  --check each|end     compare after each event, or only at the end "
+        "[each]\n"
+        "  --format F           page-table format: x86_64, vtdss [x86_64]\n"
+        "  --poll N             events between two polls [32]\n"
+        "  --repeat N           timed passes [20]\n"
+        "  --json FILE          also write JSON (sluice-replay/1); - is "
+        "stdout and\n"
+        "                       leaves out the table\n"
+        "  --help, --version\n"
+        "\n"
+        "A trace does not print domains. They are found by consistency: an "
+        "IOVA that is\n"
+        "mapped twice without an unmap in between belongs to two domains; the "
+        "pieces that\n"
+        "one unmap covers belong to one. Unmaps of what was mapped before the "
+        "recording\n"
+        "began are counted as unmatched.\n"
+        "\n"
+        "Times: one lane, tables warm (one pass is thrown away), polls and "
+        "waits for\n"
+        "tickets included. An event is too short for a clock, so blocks of "
+        "128 events are\n"
+        "timed; ns/pair is twice the time of an event, averaged over its "
+        "block, and p50\n"
+        "and p99 are over all blocks of all passes.\n"
+        "\n"
+        "Exit: 0 ok, 1 a trace cannot be read or a step diverged, 2 wrong "
+        "usage.\n";
+
+struct settings {
+	struct replay_opts run;
+	const char *json;
+	int done; /* --help or --version */
+};
+
+static int choose(const char *value, const char *a, const char *b, int *ret)
+{
+	if (!strcmp(value, a))
+		*ret = 0;
+	else if (!strcmp(value, b))
+		*ret = 1;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int option(struct settings *s, int opt, const char *name)
+{
+	uint64_t n = 0;
+	int which = 0, rc;
+
+	switch (opt) {
+	case 'm':
+		if (choose(optarg, "strict", "lazy", &which))
+			return tool_usage(CMD,
+			                  "--mode is strict or lazy, not "
+			                  "\"%s\"",
+			                  optarg);
+		s->run.mode = which ? SLUICE_MODE_LAZY : SLUICE_MODE_STRICT;
+		return TOOL_OK;
+	case 'c':
+		if (choose(optarg, "each", "end", &which))
+			return tool_usage(CMD,
+			                  "--check is each or end, not "
+			                  "\"%s\"",
+			                  optarg);
+		s->run.check = which ? REPLAY_CHECK_END : REPLAY_CHECK_EACH;
+		return TOOL_OK;
+	case 'f':
+		rc = sluice_pt_format_by_name(optarg);
+		if (rc < 0)
+			return tool_usage(CMD, "--format \"%s\": %s", optarg,
+			                  sluice_last_error());
+		s->run.format = (enum sluice_pt_format)rc;
+		return TOOL_OK;
+	case 'p':
+	case 'r':
+		if (tool_number(optarg, 1, opt == 'p' ? 512 : 1000000, &n))
+			return tool_usage(CMD,
+			                  "--%s takes a number from 1 to "
+			                  "%d, not \"%s\"",
+			                  name, opt == 'p' ? 512 : 1000000,
+			                  optarg);
+		*(opt == 'p' ? &s->run.poll : &s->run.repeat) = (uint32_t)n;
+		return TOOL_OK;
+	case 'j':
+		s->json = optarg;
+		return TOOL_OK;
+	case 'h':
+		fputs(help_text, stdout);
+		s->done = 1;
+		return TOOL_OK;
+	case 'v':
+		s->done = 1;
+		return tool_version();
+	default:
+		fputs("Try: sluice replay --help\n", stderr);
+		return TOOL_USAGE;
+	}
+}
+
+static int parse(int argc, char **argv, struct settings *s)
+{
+	static const struct option longs[] = {
+	        {"mode", required_argument, NULL, 'm'},
+	        {"check", required_argument, NULL, 'c'},
+	        {"format", required_argument, NULL, 'f'},
+	        {"poll", required_argument, NULL, 'p'},
+	        {"repeat", required_argument, NULL, 'r'},
+	        {"json", required_argument, NULL, 'j'},
+	        {"help", no_argument, NULL, 'h'},
+	        {"version", no_argument, NULL, 'v'},
+	        {NULL, 0, NULL, 0},
+	};
+	int opt, at = 0, rc;
+
+	optind = 1;
+	while ((opt = getopt_long(argc, argv, "h", longs, &at)) != -1) {
+		rc = option(s, opt, longs[at].name);
+		if (rc || s->done)
+			return rc;
+	}
+	if (optind == argc)
+		return tool_usage(CMD, "name at least one trace (- is stdin)");
+	return TOOL_OK;
+}
+
+static int one_file(const char *path, const struct settings *s,
+                    struct replay_file *ret)
+{
+	const char *name = strcmp(path, "-") ? path : "(stdin)";
+	struct trace_error err;
+	struct trace t;
+	int rc;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->name = name;
+	if (trace_load(path, &t, &err))
+		return tool_failed(CMD, "%s", err.text);
+	ret->events = t.nr;
+	ret->maps = t.nr_maps;
+	ret->unmaps = t.nr_unmaps;
+	ret->other = t.nr_other;
+	ret->lost = t.nr_lost;
+	rc = plan_make(name, &t, &ret->plan, &err);
+	trace_free(&t);
+	if (rc)
+		return tool_failed(CMD, "%s", err.text);
+	rc = replay_run(name, &ret->plan, &s->run, &ret->run, &err);
+	free(ret->plan.act);
+	free(ret->plan.left);
+	ret->plan.act = ret->plan.left = NULL;
+	if (rc)
+		return tool_failed(CMD, "%s", err.text);
+	ret->done = 1;
+	if (ret->lost)
+		fprintf(stderr,
+		        "sluice replay: %s: the kernel dropped %llu events; "
+		        "record with a larger buffer_size_kb\n",
+		        name, (unsigned long long)ret->lost);
+	if (ret->run.divergence)
+		return tool_failed(CMD, "%llu checks failed, first: %s",
+		                   (unsigned long long)ret->run.divergence,
+		                   ret->run.first_bad);
+	return TOOL_OK;
+}
+
+static int report(const struct settings *s, const struct replay_file *f, int nr)
+{
+	cJSON *json;
+	int rc;
+
+	if (!s->json || strcmp(s->json, "-"))
+		replay_table(stdout, &s->run, f, nr);
+	if (!s->json)
+		return TOOL_OK;
+	json = replay_json(&s->run, f, nr);
+	rc = json ? tool_write_json(CMD, s->json, json)
+	          : tool_failed(CMD, "no memory for the JSON text");
+	cJSON_Delete(json);
+	return rc;
+}
+
+int cmd_replay(int argc, char **argv)
+{
+	struct settings s = {.run = {.mode = SLUICE_MODE_STRICT,
+	                             .check = REPLAY_CHECK_EACH,
+	                             .format = SLUICE_PT_X86_64,
+	                             .poll = 32,
+	                             .repeat = 20,
+	                             .block = 128}};
+	struct tool_progress progress = {0};
+	struct replay_file *f;
+	int rc, nr, worst = TOOL_OK;
+
+	rc = parse(argc, argv, &s);
+	if (rc || s.done)
+		return rc;
+	nr = argc - optind;
+	f = calloc((size_t)nr, sizeof(*f));
+	if (!f)
+		return tool_failed(CMD, "no memory");
+	for (int i = 0; i < nr; i++) {
+		tool_progress(&progress, "replay: %d of %d", i, nr);
+		rc = one_file(argv[optind + i], &s, &f[i]);
+		worst = rc ? rc : worst;
+	}
+	tool_progress_end(&progress);
+	rc = report(&s, f, nr);
+	free(f);
+	return worst ? worst : rc;
+}

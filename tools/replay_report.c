@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Formats results of replays. Measures and decides nothing.
+ */
+#include "tools/replay_report.h"
+
+#include "tools/tool.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static double ns(uint64_t ps)
+{
+	return (double)ps / 1000.0;
+}
+
+/* A pair is two events. */
+static double pairs_per_s(const struct replay_result *r)
+{
+	if (!r->timed_ps)
+		return 0.0;
+	return (double)r->timed_events / 2.0 * 1e12 / (double)r->timed_ps;
+}
+
+static const char *base(const char *path)
+{
+	const char *s = strrchr(path, '/');
+
+	return s ? s + 1 : path;
+}
+
+static void row(FILE *to, const struct replay_file *f)
+{
+	const struct hist *h = &f->run.pair;
+
+	fprintf(to,
+	        "%-22.22s %7" PRIu64 " %6" PRIu64 " %6" PRIu64 " %7" PRIu32
+	        " %6" PRIu64 " %8" PRIu64 " %6.1f %6.1f %8.2f %7" PRIu64
+	        " %7" PRIu64 "\n",
+	        base(f->name), f->events, f->maps, f->unmaps,
+	        f->plan.nr_domains, f->plan.left_pages, f->run.divergence,
+	        ns(hist_percentile(h, 0.5)), ns(hist_percentile(h, 0.99)),
+	        pairs_per_s(&f->run) / 1e6, f->run.kernel_calls,
+	        f->run.invalidations);
+}
+
+static void add(struct replay_file *sum, const struct replay_file *f)
+{
+	sum->events += f->events;
+	sum->maps += f->maps;
+	sum->unmaps += f->unmaps;
+	sum->plan.nr_domains += f->plan.nr_domains;
+	sum->plan.left_pages += f->plan.left_pages;
+	sum->plan.unmatched_unmaps += f->plan.unmatched_unmaps;
+	sum->run.divergence += f->run.divergence;
+	sum->run.checks += f->run.checks;
+	sum->run.kernel_calls += f->run.kernel_calls;
+	sum->run.invalidations += f->run.invalidations;
+	sum->run.timed_events += f->run.timed_events;
+	sum->run.timed_ps += f->run.timed_ps;
+	hist_merge(&sum->run.pair, &f->run.pair);
+}
+
+void replay_table(FILE *to, const struct replay_opts *opts,
+                  const struct replay_file *f, int nr)
+{
+	static struct replay_file sum;
+	int done = 0;
+
+	memset(&sum, 0, sizeof(sum));
+	sum.name = "total";
+	for (int i = 0; i < nr; i++)
+		done += f[i].done;
+	if (!done)
+		return;
+	fprintf(to,
+	        "replay: backend soft, mode %s, format %s, poll every %u "
+	        "events, %u passes\n",
+	        opts->mode == SLUICE_MODE_LAZY ? "lazy" : "strict",
+	        sluice_pt_format_name(opts->format), opts->poll, opts->repeat);
+	fprintf(to, "%-22s %7s %6s %6s %7s %6s %8s %6s %6s %8s %7s %7s\n", "",
+	        "", "", "", "", "left", "diver-", "ns per", "pair", "million",
+	        "kernel", "invali-");
+	fprintf(to, "%-22s %7s %6s %6s %7s %6s %8s %6s %6s %8s %7s %7s\n",
+	        "trace", "events", "maps", "unmaps", "domains", "pages",
+	        "gence", "p50", "p99", "pairs/s", "calls", "dations");
+	for (int i = 0; i < nr; i++) {
+		if (!f[i].done)
+			continue;
+		row(to, &f[i]);
+		add(&sum, &f[i]);
+	}
+	row(to, &sum);
+	fprintf(to,
+	        "%" PRIu64 " checks against the oracle; %" PRIu64
+	        " unmaps of what was mapped before the recording\n",
+	        sum.run.checks, sum.plan.unmatched_unmaps);
+}
+
+static cJSON *domains_json(const struct plan *p)
+{
+	cJSON *list = cJSON_CreateArray();
+
+	for (uint32_t d = 0; list && d < p->nr_domains; d++) {
+		cJSON *o = cJSON_CreateObject();
+
+		tool_json_u64(o, "maps", p->domain[d].maps);
+		tool_json_u64(o, "unmaps", p->domain[d].unmaps);
+		tool_json_u64(o, "mapped_pages", p->domain[d].mapped_pages);
+		tool_json_u64(o, "unmapped_pages", p->domain[d].unmapped_pages);
+		tool_json_u64(o, "left_mapped_pages", p->domain[d].left_pages);
+		cJSON_AddItemToArray(list, o);
+	}
+	return list;
+}
+
+static void events_json(cJSON *o, const struct replay_file *f)
+{
+	const struct plan *p = &f->plan;
+	uint64_t mapped = 0, unmapped = 0;
+
+	for (uint32_t d = 0; d < p->nr_domains; d++) {
+		mapped += p->domain[d].mapped_pages;
+		unmapped += p->domain[d].unmapped_pages;
+	}
+	tool_json_u64(o, "events", f->events);
+	tool_json_u64(o, "maps", f->maps);
+	tool_json_u64(o, "unmaps", f->unmaps);
+	tool_json_u64(o, "unmatched_unmaps", p->unmatched_unmaps);
+	tool_json_u64(o, "partial_unmaps", p->partial_unmaps);
+	tool_json_u64(o, "split_unmaps", p->split_unmaps);
+	tool_json_u64(o, "other_events", f->other);
+	tool_json_u64(o, "lost_events", f->lost);
+	tool_json_u64(o, "domains", p->nr_domains);
+	cJSON_AddItemToObject(o, "by_domain", domains_json(p));
+	tool_json_u64(o, "mapped_pages", mapped);
+	tool_json_u64(o, "unmapped_pages", unmapped);
+	tool_json_u64(o, "left_mapped_pages", p->left_pages);
+}
+
+static cJSON *file_json(const struct replay_file *f)
+{
+	const struct replay_result *r = &f->run;
+	cJSON *o = cJSON_CreateObject(), *t;
+
+	cJSON_AddStringToObject(o, "file", f->name);
+	events_json(o, f);
+	tool_json_u64(o, "divergence", r->divergence);
+	tool_json_u64(o, "checks", r->checks);
+	t = cJSON_AddObjectToObject(o, "ns_per_pair");
+	cJSON_AddNumberToObject(t, "min", ns(r->pair.min));
+	cJSON_AddNumberToObject(t, "p50", ns(hist_percentile(&r->pair, 0.5)));
+	cJSON_AddNumberToObject(t, "p99", ns(hist_percentile(&r->pair, 0.99)));
+	cJSON_AddNumberToObject(o, "pairs_per_s", pairs_per_s(r));
+	tool_json_u64(o, "ticket_waits", r->busy);
+	tool_json_u64(o, "kernel_calls", r->kernel_calls);
+	tool_json_u64(o, "invalidations", r->invalidations);
+	tool_json_u64(o, "completions", r->completions);
+	return o;
+}
+
+cJSON *replay_json(const struct replay_opts *opts, const struct replay_file *f,
+                   int nr)
+{
+	cJSON *root = cJSON_CreateObject(), *list, *cfg;
+
+	cJSON_AddStringToObject(root, "schema", "sluice-replay/1");
+	cfg = cJSON_AddObjectToObject(root, "config");
+	cJSON_AddStringToObject(cfg, "backend", "soft");
+	cJSON_AddStringToObject(cfg, "mode",
+	                        opts->mode == SLUICE_MODE_LAZY ? "lazy"
+	                                                       : "strict");
+	cJSON_AddStringToObject(cfg, "check",
+	                        opts->check == REPLAY_CHECK_EACH ? "each"
+	                                                         : "end");
+	cJSON_AddStringToObject(cfg, "format",
+	                        sluice_pt_format_name(opts->format));
+	tool_json_u64(cfg, "poll", opts->poll);
+	tool_json_u64(cfg, "repeat", opts->repeat);
+	list = cJSON_AddArrayToObject(root, "files");
+	for (int i = 0; i < nr; i++)
+		if (f[i].done)
+			cJSON_AddItemToArray(list, file_json(&f[i]));
+	return root;
+}
