@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a program needs around a device driver on libsluice: one engine, one
+ * domain that the groups of one or two controllers share, one lane with its
+ * view, and a buffer mapped and taken back. Set up once, in this order; taken
+ * down in the opposite one.
+ */
+#ifndef RIG_H
+#define RIG_H
+
+#include "nvme.h"
+
+#define RIG_MAX 2
+
+struct rig {
+	struct sluice_engine *engine;
+	struct sluice_domain *domain;
+	struct sluice_lane *lane;
+	struct sluice_view *view;
+	struct sluice_group *group[RIG_MAX];
+	int fd[RIG_MAX];
+	struct nvme *nvme[RIG_MAX];
+	unsigned nr;
+};
+
+/* Opens nr controllers by PCI address, all in one domain. On failure nothing
+ * is left open. */
+int rig_open(struct rig *rig, char *const *bdf, unsigned nr);
+void rig_close(struct rig *rig);
+
+/* Maps memory (whole pages) and waits until the controllers may use it. */
+int rig_map(struct rig *rig, void *va, uint64_t len, uint32_t prot,
+            sluice_iova_t *ret_iova);
+
+/* Takes it back and waits until no controller can reach it. */
+int rig_unmap(struct rig *rig, sluice_iova_t iova, uint64_t len);
+
+/* Zeroed pages, len rounded up to whole ones; NULL with a message. */
+void *rig_alloc(uint64_t len);
+
+/* selftest.c: the commands that test more than they do. */
+int selftest(struct rig *rig);
+int fault_test(struct rig *rig);
+int two_test(struct rig *rig);
+
+/* Bytes that tell where on which disk they belong: every 64-bit word is a hash
+ * of its position and the seed. at and len are multiples of 8. */
+void pattern_fill(void *buf, uint64_t at, uint64_t len, uint64_t seed);
+/* Offset of the first wrong byte, or len. */
+uint64_t pattern_check(const void *buf, uint64_t at, uint64_t len,
+                       uint64_t seed);
+
+#endif
