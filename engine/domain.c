@@ -290,7 +290,12 @@ static int release_groups(struct sluice_domain *d)
 				           sluice_group_id(all[k]));
 	}
 	free(all);
-	return rc;
+	/* Set last: coming back may have left another message. */
+	return rc ? msg_fmt(rc,
+	                    "a group does not leave the domain (%s): close the "
+	                    "descriptors of its devices first",
+	                    msg_errname(rc))
+	          : 0;
 }
 
 int sluice_domain_destroy(struct sluice_domain *d)
