@@ -8,7 +8,7 @@
  */
 #include "bench/rig.h"
 
-#include "tools/naive/naive.h"
+#include "yardstick/yardstick.h"
 
 #include <stdlib.h>
 #include <string.h>

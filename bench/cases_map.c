@@ -6,7 +6,7 @@
  */
 #include "bench/rig.h"
 
-#include "tools/naive/naive.h"
+#include "yardstick/yardstick.h"
 
 #include <stdlib.h>
 

@@ -66,8 +66,8 @@ extern "C" void gb_register(const struct gb_case *c)
 extern "C" int gb_main(int argc, char **argv)
 {
 	/* Ours first: what the caller gives comes later and wins. */
-	static char reps[] = "--benchmark_repetitions=5";
-	static char time[] = "--benchmark_min_time=0.05";
+	static char reps[] = "--benchmark_repetitions=9";
+	static char time[] = "--benchmark_min_time=0.03";
 	static char mix[] = "--benchmark_enable_random_interleaving=true";
 	static char agg[] = "--benchmark_report_aggregates_only=true";
 	std::vector<char *> args = {argv[0], reps, time, mix, agg};

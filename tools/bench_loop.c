@@ -8,7 +8,7 @@
  */
 #include "tools/bench.h"
 
-#include "tools/naive/naive.h"
+#include "yardstick/yardstick.h"
 #include "tools/ticks.h"
 
 #include <errno.h>
@@ -298,9 +298,6 @@ int bench_slice(struct bench_worker *w, int naive, uint64_t until_ns)
 {
 	const struct bench_opts *o = w->rig->opts;
 
-	/* The engine dates an unmap by the poll before it. */
-	if (!naive)
-		reap(w);
 	if (o->mode == BENCH_ARENA)
 		return naive ? rounds(w, WAY_NAIVE_ARENA, until_ns)
 		             : rounds(w, WAY_ARENA, until_ns);

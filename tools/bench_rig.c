@@ -6,7 +6,7 @@
  */
 #include "tools/bench.h"
 
-#include "tools/naive/naive.h"
+#include "yardstick/yardstick.h"
 #include "tools/ticks.h"
 #include "tools/tool.h"
 

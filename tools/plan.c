@@ -8,7 +8,7 @@
 #include "tools/plan_int.h"
 #include "tools/trace_int.h"
 
-#include "tools/oracle/oracle.h"
+#include "yardstick/yardstick.h"
 
 #include <errno.h>
 #include <stdlib.h>

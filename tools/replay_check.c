@@ -8,7 +8,7 @@
 #include "tools/replay_int.h"
 #include "tools/trace_int.h"
 
-#include "tools/oracle/oracle.h"
+#include "yardstick/yardstick.h"
 
 #include <sluice/translate.h>
 

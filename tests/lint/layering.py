@@ -16,6 +16,7 @@ FACE = {
     'pagetable': 'pagetable/pt.h',
     'iotlb': 'iotlb/iotlb.h',
     'groups': 'groups/grp.h',
+    'yardstick': 'yardstick/yardstick.h',
 }
 
 # room -> rooms whose face it may include. A room may always include its own
@@ -27,8 +28,9 @@ ARROWS = {
     'groups': ['util'],
     'engine': ['util', 'pagetable', 'iotlb', 'groups'],
     'vmm': [],
-    'bench': [],
-    'tools': [],
+    'bench': ['yardstick'],
+    'tools': ['yardstick'],
+    'yardstick': [],
     'examples': [],
 }
 

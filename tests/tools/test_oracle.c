@@ -3,7 +3,7 @@
  * The oracle against brute force: an array with one slot for each address.
  * Whoever judges must be judged first.
  */
-#include "tools/oracle/oracle.h"
+#include "yardstick/yardstick.h"
 
 #include <errno.h>
 #include <string.h>

@@ -7,7 +7,7 @@
  */
 #include "tools/plan.h"
 
-#include "tools/oracle/oracle.h"
+#include "yardstick/yardstick.h"
 
 #include <errno.h>
 #include <stdio.h>

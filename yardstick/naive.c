@@ -4,7 +4,7 @@
  * red-black tree with overlapping intervals counting as equal. Written as most
  * people would, not slowed down on purpose.
  */
-#include "tools/naive/naive.h"
+#include "yardstick/naive.h"
 
 #include <errno.h>
 #include <pthread.h>

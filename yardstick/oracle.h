@@ -5,8 +5,8 @@
  * written to be read: no table levels, no page sizes, no concurrency (the
  * caller locks), and nothing of libsluice.
  */
-#ifndef SLUICE_TOOLS_ORACLE_H
-#define SLUICE_TOOLS_ORACLE_H
+#ifndef SLUICE_YARDSTICK_ORACLE_H
+#define SLUICE_YARDSTICK_ORACLE_H
 
 #include <stdint.h>
 

@@ -2,7 +2,7 @@
 /*
  * A chained hash of pages and a free list of slots, a mutex around each.
  */
-#include "tools/naive/naive.h"
+#include "yardstick/naive.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -6,8 +6,8 @@
  * what was freed at once, without telling anybody, which is more than a safe
  * engine may do.
  */
-#ifndef SLUICE_TOOLS_NAIVE_H
-#define SLUICE_TOOLS_NAIVE_H
+#ifndef SLUICE_YARDSTICK_NAIVE_H
+#define SLUICE_YARDSTICK_NAIVE_H
 
 #include <stdint.h>
 

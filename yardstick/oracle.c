@@ -5,7 +5,7 @@
  * unmap is "split off the range, drop it, merge the rest". It knows no pages
  * and no thread.
  */
-#include "tools/oracle/oracle.h"
+#include "yardstick/oracle.h"
 
 #include <errno.h>
 #include <stdlib.h>
