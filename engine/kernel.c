@@ -250,3 +250,40 @@ bool kernel_whole(const struct sluice_view *view, uint64_t iova, uint64_t last)
 		return true;
 	return run.iova == last + 1 && run.prot & LEAF_HEAD;
 }
+
+static const char *map_text(int err)
+{
+	switch (-err) {
+	case ENOMEM:
+		return "the memory cannot be pinned: RLIMIT_MEMLOCK is used "
+		       "up, raise it with `ulimit -l` (in KiB, or unlimited)";
+	case ENOSPC:
+		return "the container takes no more mappings: map larger "
+		       "pieces, use an arena, or raise dma_entry_limit of "
+		       "vfio_iommu_type1";
+	case EEXIST:
+		return "a part of the IOVA range is mapped already: unmap it "
+		       "first";
+	case EFAULT:
+		return "the memory is not there, or is read-only and was to "
+		       "be written: map what exists, with fitting prot";
+	case ENODEV:
+		return "no group is attached to the domain: call "
+		       "sluice_domain_attach() first";
+	case EINVAL:
+		return "the kernel refuses this IOVA range: it must lie in "
+		       "the domain's aperture, see sluice_domain_get_info()";
+	default:
+		return "the kernel refused the mapping: see the errno";
+	}
+}
+
+const char *sluice_completion_text(const struct sluice_completion *c)
+{
+	if (c->result == 0)
+		return "";
+	if (c->op == SLUICE_OP_MAP)
+		return map_text(c->result);
+	return "the kernel did not give the range back: devices may still "
+	       "reach the memory, keep it until the domain is destroyed";
+}

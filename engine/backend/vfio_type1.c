@@ -186,12 +186,12 @@ static int why_no_map(int rc, uint64_t iova, uint64_t len)
 	switch (rc) {
 	case -ENOMEM:
 		getrlimit(RLIMIT_MEMLOCK, &lim);
-		return msg_fmt(
-		        rc,
-		        "cannot pin %llu bytes more: this process may "
-		        "lock %llu bytes in all; raise that with `ulimit "
-		        "-l` (in KiB, or unlimited)",
-		        bytes, (unsigned long long)lim.rlim_cur);
+		return msg_fmt(rc,
+		               "cannot pin %llu bytes more: this process may "
+		               "lock %llu bytes in all (RLIMIT_MEMLOCK); raise "
+		               "that with `ulimit "
+		               "-l` (in KiB, or unlimited)",
+		               bytes, (unsigned long long)lim.rlim_cur);
 	case -ENOSPC:
 		return msg_lit(rc, "the container takes no more mappings: map "
 		                   "larger pieces, use an arena, or raise "

@@ -134,14 +134,10 @@ static int wait_completion(struct rig *r, const char *what)
 		for (int i = 0; i < POLLS_PER_CLOCK; i++) {
 			if (!sluice_poll(r->lane, &done, 1))
 				continue;
-			if (done.result == -ENOMEM)
-				fail(0,
-				     "%s: the kernel may not pin more: "
-				     "raise RLIMIT_MEMLOCK (ulimit -l)",
-				     what);
-			else if (done.result)
-				fail(0, "%s: the kernel answered %s", what,
-				     sluice_errname(done.result));
+			if (done.result)
+				fail(0, "%s: %s: %s", what,
+				     sluice_errname(done.result),
+				     sluice_completion_text(&done));
 			return done.result;
 		}
 		clock_gettime(CLOCK_MONOTONIC, &now);

@@ -74,6 +74,16 @@ struct sluice_completion {
 };
 
 /**
+ * sluice_completion_text() - what went wrong with a request, and what to do.
+ *
+ * A request fails long after its call returned, so sluice_last_error() cannot
+ * tell. Thread: any. Owns: the library, for ever. Returns: a constant text, ""
+ * for a result of 0.
+ */
+SLUICE_API const char *sluice_completion_text(
+        const struct sluice_completion *completion);
+
+/**
  * sluice_poll() - the heartbeat of a lane.
  * @out: room for max completions; NULL with max 0 drops them (tickets still
  *       tell)

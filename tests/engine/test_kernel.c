@@ -251,6 +251,7 @@ static void kernel_refuses_a_map(void **state)
 	assert_int_equal(map(&k.r, VA, PAGE, &iova), 1);
 	wait_for(&k, &c, 1);
 	assert_int_equal(c.result, -ENOMEM);
+	assert_non_null(strstr(sluice_completion_text(&c), "RLIMIT_MEMLOCK"));
 	assert_int_equal(xlate(&k.r, iova, 1), -EFAULT);
 	assert_int_equal(fake_vfio_mappings(NULL, 0), 0);
 	/* Its IOVA is free again, and the next request is its own. */
@@ -275,6 +276,7 @@ static void kernel_refuses_an_unmap(void **state)
 	assert_int_equal(unmap(&k.r, iova, PAGE), 1);
 	wait_for(&k, &c, 1);
 	assert_true(c.result < 0);
+	assert_non_null(strstr(sluice_completion_text(&c), "keep it"));
 	for (int i = 0; i < 8; i++) {
 		map_and_wait(&k, VA, PAGE, &other);
 		assert_int_not_equal(other, iova);
