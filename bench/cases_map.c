@@ -4,71 +4,13 @@
  * the engine (IOVA included) and on a bare table. Only the maps are timed;
  * what undoes them is not.
  */
-#include "bench/rig.h"
-
-#include "yardstick/yardstick.h"
-
-#include <stdlib.h>
+#include "bench/set.h"
 
 #define BURST 256
 #define LARGE (UINT64_C(1) << 21)
 #define VA UINT64_C(0x7f0000001000)       /* 4 KiB leaves only */
 #define VA_LARGE UINT64_C(0x7f0000000000) /* aligned for a 2 MiB leaf */
 #define BASE (UINT64_C(1) << 32)
-
-struct set {
-	struct rig rig;
-	struct sluice_pt *pt;
-	struct naive *naive;
-	struct naive_pages *pages;
-	uint64_t iova[BURST];
-};
-
-static struct set *new_set(void)
-{
-	struct set *s = calloc(1, sizeof(*s));
-
-	rig_check(s ? 0 : -1, "memory");
-	return s;
-}
-
-static void *ours(void)
-{
-	struct set *s = new_set();
-
-	rig_check(rig_open(&s->rig, 0), "rig");
-	return s;
-}
-
-static void *table(void)
-{
-	struct set *s = new_set();
-
-	rig_check(sluice_pt_create(SLUICE_PT_X86_64, 0, 0, &s->pt), "table");
-	return s;
-}
-
-static void *naive(void)
-{
-	struct set *s = new_set();
-
-	s->naive = naive_new();
-	s->pages = naive_pages_new();
-	rig_check(s->naive && s->pages ? 0 : -1, "memory");
-	return s;
-}
-
-static void done(void *ctx)
-{
-	struct set *s = ctx;
-
-	if (s->rig.engine)
-		rig_close(&s->rig);
-	sluice_pt_destroy(s->pt);
-	naive_free(s->naive);
-	naive_pages_free(s->pages);
-	free(s);
-}
 
 /* nr maps of len each, timed; then unmapped. */
 static double ours_maps(struct set *s, uint64_t nr, uint64_t va, uint64_t len,
@@ -192,22 +134,22 @@ static double table512_naive(void *ctx, uint64_t n)
 
 #define CASE(label, n, up, fn)                                                 \
 	{                                                                      \
-		.name = label, .batch = n, .setup = up, .teardown = done,      \
+		.name = label, .batch = n, .setup = up, .teardown = set_close, \
 		.timed = fn                                                    \
 	}
 
 void cases_map(void)
 {
 	static const struct gb_case cases[] = {
-	        CASE("B9/sluice", BURST, ours, page_ours),
-	        CASE("B9/table", BURST, table, page_table),
-	        CASE("B9/naive", BURST, naive, page_naive),
-	        CASE("B10/sluice", 16, ours, table512_ours),
-	        CASE("B10/table", 16, table, table512_table),
-	        CASE("B10/naive", 16, naive, table512_naive),
-	        CASE("B11/sluice", 64, ours, large_ours),
-	        CASE("B11/table", 64, table, large_table),
-	        CASE("B11/naive", 64, naive, large_naive),
+	        CASE("B9/sluice", BURST, set_ours, page_ours),
+	        CASE("B9/table", BURST, set_table, page_table),
+	        CASE("B9/naive", BURST, set_naive, page_naive),
+	        CASE("B10/sluice", 16, set_ours, table512_ours),
+	        CASE("B10/table", 16, set_table, table512_table),
+	        CASE("B10/naive", 16, set_naive, table512_naive),
+	        CASE("B11/sluice", 64, set_ours, large_ours),
+	        CASE("B11/table", 64, set_table, large_table),
+	        CASE("B11/naive", 64, set_naive, large_naive),
 	};
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)

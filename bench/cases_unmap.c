@@ -5,70 +5,12 @@
  * passed. Only the unmaps are timed. Plus the pair, map and unmap, as a driver
  * has it.
  */
-#include "bench/rig.h"
-
-#include "yardstick/yardstick.h"
-
-#include <stdlib.h>
+#include "bench/set.h"
 
 #define BURST 64
 #define LARGE (UINT64_C(1) << 21)
 #define VA UINT64_C(0x7f0000001000)
 #define BASE (UINT64_C(1) << 32)
-
-struct set {
-	struct rig rig;
-	struct sluice_pt *pt;
-	struct naive *naive;
-	struct naive_pages *pages;
-	uint64_t iova[BURST];
-};
-
-static struct set *new_set(void)
-{
-	struct set *s = calloc(1, sizeof(*s));
-
-	rig_check(s ? 0 : -1, "memory");
-	return s;
-}
-
-static void *ours(void)
-{
-	struct set *s = new_set();
-
-	rig_check(rig_open(&s->rig, 0), "rig");
-	return s;
-}
-
-static void *table(void)
-{
-	struct set *s = new_set();
-
-	rig_check(sluice_pt_create(SLUICE_PT_X86_64, 0, 0, &s->pt), "table");
-	return s;
-}
-
-static void *naive(void)
-{
-	struct set *s = new_set();
-
-	s->naive = naive_new();
-	s->pages = naive_pages_new();
-	rig_check(s->naive && s->pages ? 0 : -1, "memory");
-	return s;
-}
-
-static void done(void *ctx)
-{
-	struct set *s = ctx;
-
-	if (s->rig.engine)
-		rig_close(&s->rig);
-	sluice_pt_destroy(s->pt);
-	naive_free(s->naive);
-	naive_pages_free(s->pages);
-	free(s);
-}
 
 static double table512_table(void *ctx, uint64_t n)
 {
@@ -185,19 +127,19 @@ static double pair_naive(void *ctx, uint64_t n)
 
 #define CASE(label, n, up, fn)                                                 \
 	{                                                                      \
-		.name = label, .batch = n, .setup = up, .teardown = done,      \
+		.name = label, .batch = n, .setup = up, .teardown = set_close, \
 		.timed = fn                                                    \
 	}
 
 void cases_unmap(void)
 {
 	static const struct gb_case cases[] = {
-	        CASE("B13/sluice", 16, table, table512_table),
-	        CASE("B13/naive", 16, naive, table512_naive),
-	        CASE("B14/sluice", BURST, ours, page_ours),
-	        CASE("B14/naive", BURST, naive, page_naive),
-	        CASE("pair/sluice", BURST, ours, pair_ours),
-	        CASE("pair/naive", BURST, naive, pair_naive),
+	        CASE("B13/sluice", 16, set_table, table512_table),
+	        CASE("B13/naive", 16, set_naive, table512_naive),
+	        CASE("B14/sluice", BURST, set_ours, page_ours),
+	        CASE("B14/naive", BURST, set_naive, page_naive),
+	        CASE("pair/sluice", BURST, set_ours, pair_ours),
+	        CASE("pair/naive", BURST, set_naive, pair_naive),
 	};
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)

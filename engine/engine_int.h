@@ -66,7 +66,7 @@ struct pend {
 	uint64_t len;
 	uint64_t cookie;
 	uint64_t log_seq; /* ticket in the log, once posted */
-	uint64_t ticks;   /* when the lane last polled before the unmap */
+	uint64_t ticks;   /* lane->now at the unmap: not later than it */
 	int32_t result;
 	uint8_t flags; /* PEND_* */
 	uint8_t state; /* enum pend_state */
@@ -152,7 +152,8 @@ struct sluice_lane {
 	uint32_t id;
 	bool online;
 	pthread_t owner;
-	uint64_t now; /* ticks at the last poll that had work */
+	uint64_t
+	        now; /* ticks at the last poll with work, or start of a batch */
 	struct pagecache pc;
 	struct sluice_view **views;
 	uint32_t nr_views;

@@ -35,8 +35,10 @@ struct zone_cache {
 
 struct iova_cache {
 	struct iova_space *sp;
-	uint32_t nr_classes; /* sizes of 1..nr_classes pages are cached */
-	uint32_t any;        /* the zone that IOVA_ANY tries first */
+	uint32_t nr_classes;      /* sizes of 1..nr_classes pages are cached */
+	uint32_t any;             /* the zone that IOVA_ANY tries first */
+	struct zone_cache *first; /* its stacks */
+	const struct iova_zone *hull; /* and what is reserved in it */
 	struct zone_cache zone[NR_ZONES];
 };
 
@@ -76,6 +78,8 @@ int iova_cache_create(struct iova_space *sp, struct iova_cache **ret_cache)
 	c->sp = sp;
 	c->nr_classes = sp->pages - 1;
 	c->any = high->slot1 > high->slot0 ? ZONE_HIGH : ZONE_LOW;
+	c->first = &c->zone[c->any];
+	c->hull = &sp->zone[c->any];
 	id = faa_rlx(&sp->nr_caches, 1);
 	for (unsigned i = 0; i < NR_ZONES; i++)
 		init_hints(c, i, id);
@@ -225,7 +229,7 @@ static bool miss_small(struct iova_cache *c, unsigned zone,
 		                                      z->range[cls]);
 	return pop(z, cls, want->align_lg2, ret_iova) ||
 	       take_fragment(c, zone, want,
-	                     min_u64(PROBE_WANT, c->sp->pages) & UINT32_MAX,
+	                     (uint32_t)min_u64(PROBE_WANT, c->sp->pages),
 	                     PROBES, ret_iova) ||
 	       take_granule(c, zone, want, ret_iova);
 }
@@ -288,7 +292,7 @@ int iova_alloc(struct iova_cache *c, uint64_t len, unsigned align_lg2,
 	/* A length of 0 becomes the largest class: a miss. */
 	uint64_t cls = (len >> SLUICE_PAGE_LG2) - 1;
 	struct zone_cache *z =
-	        &c->zone[window == IOVA_32BIT ? ZONE_LOW : c->any];
+	        window == IOVA_32BIT ? &c->zone[ZONE_LOW] : c->first;
 
 	if (likely(cls < c->nr_classes && align_lg2 <= SLUICE_PAGE_LG2 &&
 	           aligned_lg2(len, SLUICE_PAGE_LG2))) {
@@ -310,8 +314,7 @@ int iova_alloc(struct iova_cache *c, uint64_t len, unsigned align_lg2,
 
 /* Makes room in a full stack: the oldest half goes to the depot, where other
  * lanes find it, or, when that is full, to the fragments. */
-static noinline uint32_t spill(struct iova_cache *c, unsigned zone,
-                               uint32_t cls)
+static uint32_t spill(struct iova_cache *c, unsigned zone, uint32_t cls)
 {
 	struct zone_cache *z = &c->zone[zone];
 	uint64_t len = (uint64_t)(cls + 1) << SLUICE_PAGE_LG2;
@@ -326,13 +329,13 @@ static noinline uint32_t spill(struct iova_cache *c, unsigned zone,
 	return left;
 }
 
-static void push(struct iova_cache *c, uint64_t iova, uint64_t cls)
+static void push(struct iova_cache *c, unsigned zone, uint64_t iova,
+                 uint64_t cls)
 {
-	unsigned zone = iova_zone_of(iova);
 	struct zone_cache *z = &c->zone[zone];
 	uint32_t nr = z->nr[cls];
 
-	if (unlikely(nr == STACK_MAX))
+	if (nr == STACK_MAX)
 		nr = spill(c, zone, (uint32_t)cls);
 	z->range[cls][nr] = iova;
 	z->nr[cls] = (uint16_t)(nr + 1);
@@ -346,34 +349,57 @@ static bool touches_reserved(const struct iova_space *sp, uint64_t iova,
 	        iova_space_is_reserved(sp, last, last));
 }
 
-/* What no stack may hold: ranges of a granule or more, across zones, or with
- * pages that belong to the callers who reserved them. */
+static bool touches_hull(const struct iova_zone *sz, uint64_t iova,
+                         uint64_t last)
+{
+	return iova <= ld_rlx(&sz->reserved_last) &&
+	       last >= ld_rlx(&sz->reserved_first);
+}
+
+/* The other zone, a full stack, and what no stack may hold: ranges of a granule
+ * or more, across zones, or with pages that belong to the callers who reserved
+ * them. */
 static noinline void free_slow(struct iova_cache *c, uint64_t iova,
                                uint64_t len)
 {
 	uint64_t cls = (len >> SLUICE_PAGE_LG2) - 1;
 	uint64_t last = iova + len - 1;
+	unsigned zone = iova_zone_of(iova);
 
 	if (!aligned_lg2(iova | len, SLUICE_PAGE_LG2) || last < iova)
 		return;
-	if (cls < c->nr_classes && iova_zone_of(iova) == iova_zone_of(last) &&
-	    !touches_reserved(c->sp, iova, last)) {
-		push(c, iova, cls);
+	if (cls < c->nr_classes && zone == iova_zone_of(last) &&
+	    (!touches_hull(&c->sp->zone[zone], iova, last) ||
+	     !touches_reserved(c->sp, iova, last))) {
+		push(c, zone, iova, cls);
 		return;
 	}
 	give(c, iova, len);
-	c->zone[iova_zone_of(iova)].dry = 0;
+	c->zone[zone].dry = 0;
 	c->zone[iova_zone_of(last)].dry = 0;
 }
 
 void iova_free(struct iova_cache *c, uint64_t iova, uint64_t len)
 {
 	uint64_t cls = (len >> SLUICE_PAGE_LG2) - 1;
+	uint64_t last = iova + len - 1;
+	struct zone_cache *z = c->first;
+	uint32_t nr;
 
-	if (likely(cls < c->nr_classes && !((iova ^ (iova + len - 1)) >> 32) &&
-	           aligned_lg2(iova | len, SLUICE_PAGE_LG2) &&
-	           !ld_rlx(&c->sp->has_reserved)))
-		push(c, iova, cls);
-	else
+	/* The zone is compared, not computed, so that the stack's address does
+	 * not wait for the range's. */
+	if (unlikely(cls >= c->nr_classes || iova_zone_of(iova) != c->any ||
+	             iova_zone_of(last) != c->any ||
+	             !aligned_lg2(iova | len, SLUICE_PAGE_LG2) ||
+	             touches_hull(c->hull, iova, last))) {
 		free_slow(c, iova, len);
+		return;
+	}
+	nr = z->nr[cls];
+	if (unlikely(nr == STACK_MAX)) {
+		free_slow(c, iova, len);
+		return;
+	}
+	z->range[cls][nr] = iova;
+	z->nr[cls] = (uint16_t)(nr + 1);
 }

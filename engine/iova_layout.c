@@ -203,6 +203,7 @@ static void set_hints(struct iova_space *sp)
 			z->large0 += z->nr_slices;
 		st_rlx(&z->hint_one, z->large0);
 		st_rlx(&z->hint_run, z->large0);
+		st_rlx(&z->reserved_first, UINT64_MAX);
 	}
 }
 

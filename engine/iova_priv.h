@@ -65,6 +65,7 @@ struct iova_zone {
 	au32 *nr_frag; /* of each slot: free pages, less rights given out */
 	au64 frag_top; /* no fragment was ever put at or above */
 	au64 hint_one, hint_run;
+	au64 reserved_first, reserved_last; /* all reserved lies within */
 };
 
 struct iova_mag {
@@ -88,7 +89,6 @@ struct iova_space {
 	size_t map_len;
 	pthread_mutex_t reserve_lock;
 	au32 nr_caches;        /* created so far: spreads their slices */
-	au32 has_reserved;     /* nothing was ever, while 0 */
 	struct iova_mag *mags; /* [1..MAG_MAX], 0 means none */
 	_Alignas(CACHELINE) au32 mag_bump;
 	_Alignas(CACHELINE) au64 mag_free;

@@ -180,14 +180,15 @@ int iova_space_alloc(struct iova_space *sp, uint64_t len, unsigned align_lg2,
 
 void iova_space_free(struct iova_space *sp, uint64_t iova, uint64_t len)
 {
+	uint64_t last = iova + ((len - 1) | mask64(sp->lg2));
 	struct iova_zone *z = &sp->zone[iova_zone_of(iova)];
 	struct iova_hint hint = {.slice = UINT64_MAX,
 	                         .one = ld_rlx(&z->hint_one),
 	                         .run = ld_rlx(&z->hint_run)};
 
-	if (!len || !aligned_lg2(iova, sp->lg2))
+	if (!len || !aligned_lg2(iova, sp->lg2) || last < iova)
 		return;
-	give_granules(sp, iova, iova + ((len - 1) | mask64(sp->lg2)), &hint);
+	give_granules(sp, iova, last, &hint);
 	st_rlx(&z->hint_one, hint.one);
 	st_rlx(&z->hint_run, hint.run);
 }
@@ -291,6 +292,15 @@ static void publish_parts(struct iova_space *sp, uint64_t first, uint64_t last)
 	}
 }
 
+/* A free outside the hull need not look at the bits. */
+static void widen_hull(struct iova_zone *z, uint64_t first, uint64_t last)
+{
+	if (first > last)
+		return;
+	st_rlx(&z->reserved_first, min_u64(ld_rlx(&z->reserved_first), first));
+	st_rlx(&z->reserved_last, max_u64(ld_rlx(&z->reserved_last), last));
+}
+
 int iova_space_reserve(struct iova_space *sp, uint64_t first, uint64_t last)
 {
 	int err;
@@ -314,7 +324,10 @@ int iova_space_reserve(struct iova_space *sp, uint64_t first, uint64_t last)
 		err = reserve_parts(sp, first, last);
 	}
 	if (!err) {
-		st_rlx(&sp->has_reserved, 1);
+		widen_hull(&sp->zone[ZONE_LOW], first,
+		           min_u64(last, bit64(32) - 1));
+		widen_hull(&sp->zone[ZONE_HIGH], max_u64(first, bit64(32)),
+		           last);
 		publish_parts(sp, first, last);
 	}
 	pthread_mutex_unlock(&sp->reserve_lock);

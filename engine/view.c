@@ -240,8 +240,11 @@ static void batch_add(struct sluice_view *view, uint64_t first, uint64_t last)
 		if (view->nr_batch == INVLOG_BATCH)
 			view_post(view);
 	}
-	if (view->nr_batch == 0)
+	if (view->nr_batch == 0) {
+		/* Once a batch: later members are taken for as old. */
+		view->lane->now = ticks_now();
 		view->batch_ticks = view->lane->now;
+	}
 	view->batch[view->nr_batch++] = (struct invlog_rec){first, last};
 }
 

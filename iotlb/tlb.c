@@ -33,6 +33,7 @@ int tlb_create(uint32_t entries, struct sluice_view_hot *ret_hot)
 	memset(tlb, 0, entries * sizeof(*tlb));
 	ret_hot->tlb = tlb;
 	ret_hot->tlb_mask = entries - 1;
+	tlb_forget_bounds(ret_hot);
 	return 0;
 }
 
@@ -46,6 +47,8 @@ void tlb_destroy(struct sluice_view_hot *hot)
 void tlb_fill(struct sluice_view_hot *hot, uint64_t iova, uint64_t first,
               uint64_t last, uint64_t delta, uint32_t prot)
 {
+	hot->low = min_u64(hot->low, first);
+	hot->high = max_u64(hot->high, last);
 	*tlb_slot(hot, iova) = (struct sluice_tlb_entry){
 	        .first = first,
 	        .span = last - first,
@@ -83,4 +86,5 @@ bool tlb_drop(struct sluice_view_hot *hot, uint64_t first, uint64_t last)
 void tlb_flush(struct sluice_view_hot *hot)
 {
 	memset(hot->tlb, 0, (hot->tlb_mask + 1) * sizeof(*hot->tlb));
+	tlb_forget_bounds(hot);
 }

@@ -19,6 +19,20 @@ static inline uint64_t tlb_pages(uint64_t first, uint64_t last)
 	return (last >> SLUICE_PAGE_LG2) - (first >> SLUICE_PAGE_LG2);
 }
 
+static inline void tlb_forget_bounds(struct sluice_view_hot *hot)
+{
+	hot->low = UINT64_MAX;
+	hot->high = 0;
+}
+
+/* False: nothing in [first, last] was cached since the last flush. A lane that
+ * only maps and unmaps never looks at its entries. */
+static inline bool tlb_may_hold(const struct sluice_view_hot *hot,
+                                uint64_t first, uint64_t last)
+{
+	return first <= hot->high && last >= hot->low;
+}
+
 static inline bool tlb_overlaps(const struct sluice_tlb_entry *e,
                                 uint64_t first, uint64_t last)
 {

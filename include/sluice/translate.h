@@ -26,6 +26,10 @@ struct sluice_tlb_entry {
 struct sluice_view_hot {
 	struct sluice_tlb_entry *tlb;
 	uint64_t tlb_mask; /* entries - 1 */
+	/* What was cached since the last flush lies in [low, high]; nothing
+	 * when low > high. Not read by a hit. */
+	sluice_iova_t low;
+	sluice_iova_t high;
 };
 
 /* The miss path of sluice_translate(); same contract. */
