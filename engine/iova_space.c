@@ -280,25 +280,30 @@ static int reserve_parts(struct iova_space *sp, uint64_t first, uint64_t last)
 	return -EBUSY;
 }
 
+/* A free outside the hull need not look at the bits. Granules are reserved
+ * whole, so the hull is of granules too. */
+static void widen_hull(struct iova_space *sp, uint64_t first,
+                       const struct part *p)
+{
+	struct iova_zone *z = &sp->zone[iova_zone_of(first)];
+	uint64_t last = p->last | mask64(p->seg->lg2);
+
+	first = align_down(first, p->seg->lg2);
+	st_rlx(&z->reserved_first, min_u64(ld_rlx(&z->reserved_first), first));
+	st_rlx(&z->reserved_last, max_u64(ld_rlx(&z->reserved_last), last));
+}
+
 static void publish_parts(struct iova_space *sp, uint64_t first, uint64_t last)
 {
 	struct part p;
 
 	while (part_of(sp, first, last, &p)) {
+		widen_hull(sp, first, &p);
 		iova_bits_publish(sp, p.slot, p.end);
 		if (p.last == last)
 			return;
 		first = p.last + 1;
 	}
-}
-
-/* A free outside the hull need not look at the bits. */
-static void widen_hull(struct iova_zone *z, uint64_t first, uint64_t last)
-{
-	if (first > last)
-		return;
-	st_rlx(&z->reserved_first, min_u64(ld_rlx(&z->reserved_first), first));
-	st_rlx(&z->reserved_last, max_u64(ld_rlx(&z->reserved_last), last));
 }
 
 int iova_space_reserve(struct iova_space *sp, uint64_t first, uint64_t last)
@@ -323,13 +328,8 @@ int iova_space_reserve(struct iova_space *sp, uint64_t first, uint64_t last)
 			iova_depot_drain(sp, i, NULL);
 		err = reserve_parts(sp, first, last);
 	}
-	if (!err) {
-		widen_hull(&sp->zone[ZONE_LOW], first,
-		           min_u64(last, bit64(32) - 1));
-		widen_hull(&sp->zone[ZONE_HIGH], max_u64(first, bit64(32)),
-		           last);
+	if (!err)
 		publish_parts(sp, first, last);
-	}
 	pthread_mutex_unlock(&sp->reserve_lock);
 	if (err)
 		return msg_fmt(err,
