@@ -19,6 +19,10 @@
 #define STACK_MAX (2 * MAG_RANGES)
 /* Not a power of two: tops of different sizes use different cache sets. */
 #define STACK_ROOM 136u
+#define GRANULES_MANY                                                          \
+	64u              /* whole granules that a lane keeps, where they are   \
+	                  */
+#define GRANULES_FEW 4u  /* plenty, and where not */
 #define ALIGNED_LOOK 16u /* stack entries an aligned request looks at */
 #define PROBES 64u       /* fragment counters a cheap miss looks at */
 #define PROBE_WANT 8u    /* pages a fragment needs to be worth it */
@@ -35,9 +39,10 @@ struct zone_cache {
 
 struct iova_cache {
 	struct iova_space *sp;
-	uint32_t nr_classes;      /* sizes of 1..nr_classes pages are cached */
-	uint32_t any;             /* the zone that IOVA_ANY tries first */
-	struct zone_cache *first; /* its stacks */
+	uint32_t nr_classes; /* sizes of 1..nr_classes pages are cached, and */
+	uint32_t max_granules;        /* so many whole granules in each zone */
+	uint32_t any;                 /* the zone that IOVA_ANY tries first */
+	struct zone_cache *first;     /* its stacks */
 	const struct iova_zone *hull; /* and what is reserved in it */
 	struct zone_cache zone[NR_ZONES];
 };
@@ -77,6 +82,8 @@ int iova_cache_create(struct iova_space *sp, struct iova_cache **ret_cache)
 		return -ENOMEM;
 	c->sp = sp;
 	c->nr_classes = sp->pages - 1;
+	c->max_granules =
+	        sp->nr_slots >= bit64(20) ? GRANULES_MANY : GRANULES_FEW;
 	c->any = high->slot1 > high->slot0 ? ZONE_HIGH : ZONE_LOW;
 	c->first = &c->zone[c->any];
 	c->hull = &sp->zone[c->any];
@@ -96,7 +103,7 @@ static void flush(struct iova_cache *c, unsigned zone)
 {
 	struct zone_cache *z = &c->zone[zone];
 
-	for (uint32_t cls = 0; cls < c->nr_classes; cls++) {
+	for (uint32_t cls = 0; cls <= c->nr_classes; cls++) {
 		uint64_t len = (uint64_t)(cls + 1) << SLUICE_PAGE_LG2;
 
 		for (uint32_t i = 0; i < z->nr[cls]; i++)
@@ -308,6 +315,11 @@ int iova_alloc(struct iova_cache *c, uint64_t len, unsigned align_lg2,
 			z->cur += len;
 			return 0;
 		}
+	} else if (cls == c->nr_classes && z->nr[cls] &&
+	           align_lg2 <= c->sp->lg2 &&
+	           aligned_lg2(len, SLUICE_PAGE_LG2)) {
+		*ret_iova = z->range[cls][--z->nr[cls]];
+		return 0;
 	}
 	return alloc_miss(c, len, align_lg2, window, ret_iova);
 }
@@ -368,11 +380,20 @@ static noinline void free_slow(struct iova_cache *c, uint64_t iova,
 
 	if (!aligned_lg2(iova | len, SLUICE_PAGE_LG2) || last < iova)
 		return;
-	if (cls < c->nr_classes && zone == iova_zone_of(last) &&
+	if (cls <= c->nr_classes && zone == iova_zone_of(last) &&
 	    (!touches_hull(&c->sp->zone[zone], iova, last) ||
 	     !touches_reserved(c->sp, iova, last))) {
-		push(c, zone, iova, cls);
-		return;
+		struct zone_cache *z = &c->zone[zone];
+
+		if (cls < c->nr_classes) {
+			push(c, zone, iova, cls);
+			return;
+		}
+		if (z->nr[cls] < c->max_granules &&
+		    aligned_lg2(iova, c->sp->lg2)) {
+			z->range[cls][z->nr[cls]++] = iova;
+			return;
+		}
 	}
 	give(c, iova, len);
 	c->zone[zone].dry = 0;
