@@ -153,6 +153,21 @@ static int compute(struct sluice_domain *d, struct ranges *s)
 	return rc;
 }
 
+static int remember(struct sluice_domain *d, const struct ranges *s)
+{
+	struct sluice_range *copy = calloc(s->nr, sizeof(*copy));
+
+	if (!copy)
+		return msg_lit(-ENOMEM, "no memory for the aperture");
+	memcpy(copy, s->r, s->nr * sizeof(*copy));
+	free(d->usable);
+	d->usable = copy;
+	d->nr_usable = s->nr;
+	st_rlx(&d->first, s->r[0].first);
+	st_rlx(&d->last, s->r[s->nr - 1].last);
+	return 0;
+}
+
 int aperture_init(struct sluice_domain *d)
 {
 	struct ranges *s = malloc(sizeof(*s));
@@ -161,44 +176,61 @@ int aperture_init(struct sluice_domain *d)
 	if (!s)
 		return msg_lit(-ENOMEM, "no memory to compute the aperture");
 	rc = compute(d, s);
+	if (rc == 0)
+		rc = remember(d, s);
 	if (rc == 0 && !(d->cfg.flags & SLUICE_DOMAIN_CALLER_IOVA)) {
 		rc = iova_space_create(s->r, s->nr, &d->iova);
 		if (rc)
 			rc = msg_lit(rc, "cannot set up the IOVA allocator "
 			                 "for this aperture");
 	}
-	if (rc == 0) {
-		d->first = s->r[0].first;
-		d->last = s->r[s->nr - 1].last;
-	}
 	free(s);
+	return rc;
+}
+
+/* What was usable and is not any more leaves the allocator. After a failure
+ * the first pieces stay out of it: the aperture is a little smaller, no
+ * mapping is touched. */
+static int take_out(struct sluice_domain *d, const struct ranges *now)
+{
+	struct ranges *gone = malloc(sizeof(*gone));
+	int rc = 0;
+
+	if (!gone)
+		return msg_lit(-ENOMEM, "no memory to compute the aperture");
+	gone->nr = 0;
+	for (uint32_t i = 0; i < d->nr_usable && rc == 0; i++)
+		rc = add(gone, d->usable[i].first, d->usable[i].last);
+	for (uint32_t i = 0; i < now->nr && rc == 0; i++)
+		rc = cut(gone, now->r[i].first, now->r[i].last);
+	for (uint32_t i = 0; i < gone->nr && rc == 0; i++) {
+		rc = iova_space_reserve(d->iova, gone->r[i].first,
+		                        gone->r[i].last);
+		if (rc == -EBUSY)
+			rc = msg_fmt(rc,
+			             "the group cannot use 0x%llx-0x%llx, "
+			             "which this domain already hands out: "
+			             "attach it before mapping, or give it a "
+			             "domain of its own",
+			             (unsigned long long)gone->r[i].first,
+			             (unsigned long long)gone->r[i].last);
+	}
+	free(gone);
 	return rc;
 }
 
 int aperture_shrink(struct sluice_domain *d)
 {
 	struct ranges *s = malloc(sizeof(*s));
-	uint64_t at = d->first;
 	int rc;
 
 	if (!s)
 		return msg_lit(-ENOMEM, "no memory to compute the aperture");
 	rc = compute(d, s);
-	for (uint32_t i = 0; rc == 0 && d->iova && i <= s->nr; i++) {
-		uint64_t end = i < s->nr ? s->r[i].first - 1 : d->last;
-
-		/* -EINVAL: that gap was never usable. */
-		if (end + 1 > at &&
-		    iova_space_reserve(d->iova, at, end) == -EBUSY)
-			rc = msg_fmt(-EBUSY,
-			             "the group cannot use 0x%llx-0x%llx, "
-			             "which this domain already hands out: "
-			             "attach it before mapping, or give it a "
-			             "domain of its own",
-			             (unsigned long long)at,
-			             (unsigned long long)end);
-		at = i < s->nr ? s->r[i].last + 1 : at;
-	}
+	if (rc == 0 && d->iova)
+		rc = take_out(d, s);
+	if (rc == 0)
+		rc = remember(d, s);
 	free(s);
 	return rc;
 }

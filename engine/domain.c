@@ -110,6 +110,7 @@ static void domain_free(struct sluice_domain *d)
 	invlog_destroy(d->log);
 	free(d->views);
 	free(d->groups);
+	free(d->usable);
 	free((void *)(uintptr_t)d->cfg.reserved);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
@@ -333,8 +334,8 @@ void sluice_domain_get_info(struct sluice_domain *d,
 	        .mode = d->cfg.mode,
 	        .format = d->cfg.format,
 	        .nr_groups = ld_rlx(&d->nr_groups),
-	        .first = d->first,
-	        .last = d->last,
+	        .first = ld_rlx(&d->first),
+	        .last = ld_rlx(&d->last),
 	        .granule = d->iova ? iova_space_granule(d->iova) : 0,
 	        .mappings_left =
 	                d->be ? d->be->ops->mappings_left(d->be) : UINT64_MAX,

@@ -50,7 +50,9 @@ struct sluice_domain {
 
 	pthread_mutex_t lock; /* guards everything below */
 	struct iova_space *iova;
-	sluice_iova_t first, last;
+	au64 first, last; /* read by lanes; a further group may narrow them */
+	struct sluice_range *usable; /* ascending, nr_usable of them */
+	uint32_t nr_usable;
 	struct pagecache pc;
 	struct sluice_view **views; /* by lane id, max_lanes of them */
 	uint32_t nr_views;

@@ -57,7 +57,7 @@ static int check_fixed(const struct sluice_view *view,
 	                 (unsigned)max_u64(req->align_lg2, SLUICE_PAGE_LG2)))
 		return msg_lit(-EINVAL, "the chosen IOVA is not aligned to 4 "
 		                        "KiB or to align_lg2");
-	if (iova < domain->first || last > domain->last ||
+	if (iova < ld_rlx(&domain->first) || last > ld_rlx(&domain->last) ||
 	    (req->flags & SLUICE_MAP_32BIT && last > UINT32_MAX))
 		return msg_lit(-EADDRNOTAVAIL,
 		               "the chosen IOVA lies outside the domain's "

@@ -54,6 +54,14 @@ void fake_vfio_reset(const struct fake_vfio_cfg *cfg)
 	pthread_mutex_unlock(&lock);
 }
 
+void fake_vfio_set_ranges(const struct fake_vfio_range *range, uint32_t nr)
+{
+	pthread_mutex_lock(&lock);
+	memset(k.cfg.range, 0, sizeof(k.cfg.range));
+	memcpy(k.cfg.range, range, nr * sizeof(*range));
+	pthread_mutex_unlock(&lock);
+}
+
 uint32_t fake_vfio_open_fds(void)
 {
 	uint32_t n = 0;

@@ -42,6 +42,8 @@ struct fake_vfio_cfg {
 
 /* Forgets everything; cfg may be NULL. No descriptor may be open. */
 void fake_vfio_reset(const struct fake_vfio_cfg *cfg);
+/* The usable ranges change, as they do when another group joins. */
+void fake_vfio_set_ranges(const struct fake_vfio_range *range, uint32_t nr);
 /* Descriptors that are open: 0 at the end of a test that leaks none. */
 uint32_t fake_vfio_open_fds(void);
 /* A device of the group is open: it cannot leave its container. */

@@ -214,6 +214,35 @@ static void two_groups_one_map(void **state)
 	krig_down(&k);
 }
 
+/* A group that can use less: what it cannot use leaves the allocator, although
+ * it borders on a hole that was never usable. */
+static void a_narrower_group(void **state)
+{
+	static const struct fake_vfio_range wide[] = {{0, 0xfedfffff},
+	                                              {0xfef00000, UINT64_MAX}};
+	static const struct fake_vfio_range narrow[] = {
+	        {0, 0xfdffffff}, {0xfef00000, (UINT64_C(1) << 40) - 1}};
+	struct sluice_domain_info info;
+	struct fake_vfio_cfg vfio = {.nr_groups = 2};
+	struct krig k;
+
+	(void)state;
+	memcpy(vfio.range, wide, sizeof(wide));
+	krig_up(&k, &vfio, NULL, 0);
+	assert_false(iova_space_is_reserved(k.r.domain->iova, 0xfe000000,
+	                                    0xfedfffff));
+	fake_vfio_set_ranges(narrow, 2);
+	assert_int_equal(sluice_domain_attach(k.r.domain, &k.group[1]), 0);
+	assert_true(iova_space_is_reserved(k.r.domain->iova, 0xfe000000,
+	                                   0xfedfffff));
+	assert_false(iova_space_is_reserved(k.r.domain->iova, 0xfdfff000,
+	                                    0xfdffffff));
+	sluice_domain_get_info(k.r.domain, &info);
+	assert_int_equal(info.last, (UINT64_C(1) << 40) - 1);
+	round_trip(&k);
+	krig_down(&k);
+}
+
 /* An open device keeps its group, and the domain with all its groups. */
 static void open_device_keeps_the_domain(void **state)
 {
@@ -455,6 +484,7 @@ int main(void)
 	        cmocka_unit_test(nothing_translates_before_the_kernel_has_it),
 	        cmocka_unit_test(a_group_comes_first),
 	        cmocka_unit_test(two_groups_one_map),
+	        cmocka_unit_test(a_narrower_group),
 	        cmocka_unit_test(open_device_keeps_the_domain),
 	        cmocka_unit_test(kernel_refuses_a_map),
 	        cmocka_unit_test(kernel_refuses_an_unmap),

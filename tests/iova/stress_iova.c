@@ -241,7 +241,7 @@ int main(void)
 	uint64_t seed = env("SLUICE_STRESS_SEED", 88172645463325252u);
 	uint64_t nr_alloc = 0, nr_nospc = 0, nr_cross = 0, reserved;
 
-	world.ops = env("SLUICE_STRESS_OPS", 12000000) / LANES;
+	world.ops = env("SLUICE_STRESS_OPS", 24000000) / LANES;
 	if (iova_space_create(&usable, 1, &world.space))
 		abort();
 	reserved = run(seed);
