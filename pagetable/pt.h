@@ -5,12 +5,14 @@
  *
  * Contract (docs/ordering.md has the proof): the caller owns the range that
  * it maps or unmaps exclusively; other ranges, and walkers of any range, run
- * in parallel. Leaves are published by relaxed stores of whole words; nobody
- * is told of them before the call returns, and the release by which the
- * caller then passes the IOVA on is what makes them visible. A table is zero
- * before a CAS with release links it. Empty tables stay linked; only a larger
- * leaf over an empty table unlinks it, and then the caller frees it after a
- * grace period: until then a walker that is still inside finds it empty.
+ * in parallel. A leaf is published by a release store of the whole word and
+ * read with acquire, so who finds it sees what its owner wrote before the map
+ * (vector stores: x86 orders them; ThreadSanitizer and other machines get the
+ * scalar kernels). Nobody is told of a range before the call returns. A table
+ * is zero before a CAS with release links it. Empty tables stay linked; only a
+ * larger leaf over an empty table unlinks it, and then the caller frees it
+ * after a grace period: until then a walker that is still inside finds it
+ * empty.
  */
 #ifndef SLUICE_PAGETABLE_PT_H
 #define SLUICE_PAGETABLE_PT_H

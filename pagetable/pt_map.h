@@ -100,7 +100,7 @@ static always_inline void pt_chunk_write(const struct pt_fmt *f,
 		for (unsigned i = 0; i < c->nr; i++) {
 			uint64_t w = pt_load(&c->slot[i]);
 
-			st_rlx(&c->slot[i], first + i * step);
+			st_rel(&c->slot[i], first + i * step);
 			if (w)
 				pt_unlink(f, pt_word_table(w), c->level - 1,
 				          freed);
@@ -109,7 +109,7 @@ static always_inline void pt_chunk_write(const struct pt_fmt *f,
 		pt_words_fill(pt->simd, c->slot, c->nr, first, step);
 	}
 	if (prot & PT_SW1)
-		st_rlx(c->slot, first | PT_WORD_SW1);
+		st_rel(c->slot, first | PT_WORD_SW1);
 }
 
 /* The chunk that begins at iova, its tables in place and its slots free. */
@@ -207,7 +207,7 @@ static always_inline bool pt_tmpl_map_one(const struct pt_fmt *f, unsigned top,
 	slot = &t[pt_index(iova, level)];
 	if (unlikely(ld_rlx(slot)))
 		return false;
-	st_rlx(slot, pt_leaf_word(f, level, oa, prot));
+	st_rel(slot, pt_leaf_word(f, level, oa, prot));
 	return true;
 }
 

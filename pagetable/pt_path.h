@@ -11,9 +11,9 @@
 
 #include "pagetable/pt_priv.h"
 
-/* Pairs with the release half of the CAS in pt_link_table (a table is zero
- * before it is seen) and of the one in pt_claim (what its owner wrote before
- * is seen by whoever finds the leaf). */
+/* Pairs with the release of a leaf, with the release half of the CAS in
+ * pt_link_table (a table is zero before it is seen) and of the one in pt_claim
+ * (what its owner wrote before is seen by whoever finds the leaf). */
 static always_inline uint64_t pt_load(const au64 *slot)
 {
 	return ld_acq(slot);

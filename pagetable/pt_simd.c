@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The many-word kernels: whole cache lines by AVX-512 or AVX2, ends and all
- * other machines by relaxed 8-byte accesses. Picked by a flag that pt_create
+ * other machines by atomic 8-byte accesses. Picked by a flag that pt_create
  * reads once: a branch that predicts, no ifunc and no function pointer.
  */
 #include "pagetable/pt_simd.h"
@@ -284,10 +284,10 @@ void pt_fill_many(enum pt_simd simd, au64 *w, unsigned n, uint64_t first,
 	unsigned i;
 
 	for (i = 0; i < head; i++)
-		st_rlx(&w[i], first + i * step);
+		st_rel(&w[i], first + i * step);
 	PICK(simd, fill, (void)0, &w[i], body, first + i * step, step);
 	for (i += body; i < n; i++)
-		st_rlx(&w[i], first + i * step);
+		st_rel(&w[i], first + i * step);
 }
 
 void pt_clear_many(enum pt_simd simd, au64 *w, unsigned n)

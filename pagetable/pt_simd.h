@@ -53,7 +53,7 @@ static always_inline void pt_words_fill(enum pt_simd simd, au64 *w, unsigned n,
 		return;
 	}
 	for (unsigned i = 0; i < n; i++)
-		st_rlx(&w[i], first + i * step);
+		st_rel(&w[i], first + i * step);
 }
 
 static always_inline void pt_words_clear(enum pt_simd simd, au64 *w, unsigned n)
