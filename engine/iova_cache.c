@@ -19,10 +19,9 @@
 #define STACK_MAX (2 * MAG_RANGES)
 /* Not a power of two: tops of different sizes use different cache sets. */
 #define STACK_ROOM 136u
-#define GRANULES_MANY                                                          \
-	64u              /* whole granules that a lane keeps, where they are   \
-	                  */
-#define GRANULES_FEW 4u  /* plenty, and where not */
+/* Whole granules that a lane keeps: where they are plenty, and where not. */
+#define GRANULES_MANY 64u
+#define GRANULES_FEW 4u
 #define ALIGNED_LOOK 16u /* stack entries an aligned request looks at */
 #define PROBES 64u       /* fragment counters a cheap miss looks at */
 #define PROBE_WANT 8u    /* pages a fragment needs to be worth it */
@@ -39,10 +38,10 @@ struct zone_cache {
 
 struct iova_cache {
 	struct iova_space *sp;
-	uint32_t nr_classes; /* sizes of 1..nr_classes pages are cached, and */
-	uint32_t max_granules;        /* so many whole granules in each zone */
-	uint32_t any;                 /* the zone that IOVA_ANY tries first */
-	struct zone_cache *first;     /* its stacks */
+	uint32_t nr_classes;      /* sizes of 1..nr_classes pages are cached, */
+	uint32_t max_granules;    /* and so many whole granules of each zone */
+	uint32_t any;             /* the zone that IOVA_ANY tries first */
+	struct zone_cache *first; /* its stacks */
 	const struct iova_zone *hull; /* and what is reserved in it */
 	struct zone_cache zone[NR_ZONES];
 };
