@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Three lists that must be one: what libsluice.so exports, what the symbol map
-names, what the public headers declare; and each declaration carries a comment.
-Knows nothing of what the functions do."""
+"""Four lists that must be one: what libsluice.so exports, what libsluice.a lets
+a linker see, what the symbol map names, what the public headers declare; and
+each declaration carries a comment. Knows nothing of what the functions do."""
 
 import glob
 import os
@@ -37,22 +37,21 @@ def map_names(path):
     return set(names)
 
 
-def exported(lib):
-    out = subprocess.run(['nm', '-D', '--defined-only', lib], check=True,
+def exported(lib, which):
+    out = subprocess.run(['nm', which, '--defined-only', lib], check=True,
                          stdout=subprocess.PIPE, text=True).stdout
     names = set()
     for line in out.splitlines():
-        _, kind, name = line.split(None, 2)
-        if kind != 'A':  # version nodes
-            names.add(name.split('@')[0])
+        word = line.split()
+        if len(word) == 3 and word[1] != 'A':  # version nodes
+            names.add(word[2].split('@')[0])
     return names
 
 
-def library(builddir):
-    found = glob.glob(os.path.join(builddir, '**', 'libsluice.so'),
-                      recursive=True)
+def library(builddir, name):
+    found = glob.glob(os.path.join(builddir, '**', name), recursive=True)
     if len(found) != 1:
-        raise SystemExit(f'one libsluice.so expected, found {found}')
+        raise SystemExit(f'one {name} expected, found {found}')
     return found[0]
 
 
@@ -69,11 +68,12 @@ def main():
     declared = {n for n, (inline, _, _) in public.items() if not inline}
     mapped = map_names(find_map(root))
     bad = list(difference(declared, 'the headers', mapped, 'the map'))
-    # A sanitizer adds symbols of its own: only ours are compared there.
-    have = exported(library(builddir))
-    if len(sys.argv) > 3 and sys.argv[3] != 'none':
-        have = {n for n in have if n.startswith('sluice_')}
-    bad += difference(have, 'libsluice.so', mapped, 'the map')
+    for name, which in ('libsluice.so', '-D'), ('libsluice.a', '-g'):
+        have = exported(library(builddir, name), which)
+        # A sanitizer adds symbols of its own: only ours are compared there.
+        if len(sys.argv) > 3 and sys.argv[3] != 'none':
+            have = {n for n in have if n.startswith('sluice_')}
+        bad += difference(have, name, mapped, 'the map')
     for name, (_, where, comment) in sorted(public.items()):
         if not comment:
             bad.append(f'{where}: {name}() has no comment above it')
