@@ -3,66 +3,7 @@
  * The invalidation log from one thread: what a drain drops, what a ticket
  * waits for.
  */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-#include "tests/iotlb/view.h"
-
-#define RECORDS 64u
-#define READERS 4u
-#define ENTRIES 1024u
-
-struct fix {
-	struct invlog *log;
-	struct sluice_view view[READERS];
-};
-
-int64_t sluice_translate_miss(struct sluice_view *view, sluice_iova_t iova,
-                              uint64_t len, uint32_t access,
-                              sluice_oa_t *ret_oa)
-{
-	(void)view;
-	(void)iova;
-	(void)len;
-	(void)access;
-	(void)ret_oa;
-	return -EFAULT;
-}
-
-static int setup(void **state)
-{
-	struct fix *f = calloc(1, sizeof(*f));
-
-	*state = f;
-	if (!f || invlog_create(RECORDS, READERS, &f->log))
-		return -1;
-	for (unsigned i = 0; i < READERS; i++)
-		if (tlb_create(ENTRIES, &f->view[i].hot))
-			return -1;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fix *f = *state;
-
-	for (unsigned i = 0; i < READERS; i++)
-		tlb_destroy(&f->view[i].hot);
-	invlog_destroy(f->log);
-	free(f);
-	return 0;
-}
-
-static bool drain(struct fix *f, uint32_t reader)
-{
-	return invlog_drain(f->log, reader, &f->view[reader].hot);
-}
+#include "tests/iotlb/fix.h"
 
 static uint64_t post1(struct fix *f, uint32_t reader, uint64_t nr)
 {
@@ -330,7 +271,7 @@ static void wraps_many_times(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, fix_up, fix_down)
 	const struct CMUnitTest tests[] = {
 	        T(create_refuses),
 	        T(drops_what_was_posted),

@@ -5,28 +5,11 @@
  * schedule in which one ordering of docs/ordering.md decides; the mutants
  * without it fail here every time.
  */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
 #include "iotlb/invlog_priv.h"
 #include "iotlb/mutant.h"
-#include "tests/iotlb/view.h"
+#include "tests/iotlb/fix.h"
 
-#define RECORDS 64u
-#define READERS 4u
-#define ENTRIES 1024u
 #define FAR 4000u /* a page that no case caches */
-
-struct fix {
-	struct invlog *log;
-	struct sluice_view view[READERS];
-};
 
 /* What runs, once, when a call reaches the place. */
 static enum stall hook_at;
@@ -50,46 +33,10 @@ static void at(enum stall where, void (*run)(struct fix *f), struct fix *f)
 	hook_fix = f;
 }
 
-int64_t sluice_translate_miss(struct sluice_view *view, sluice_iova_t iova,
-                              uint64_t len, uint32_t access,
-                              sluice_oa_t *ret_oa)
-{
-	(void)view;
-	(void)iova;
-	(void)len;
-	(void)access;
-	(void)ret_oa;
-	return -EFAULT;
-}
-
 static int setup(void **state)
 {
-	struct fix *f = calloc(1, sizeof(*f));
-
-	*state = f;
 	hook = NULL;
-	if (!f || invlog_create(RECORDS, READERS, &f->log))
-		return -1;
-	for (unsigned i = 0; i < READERS; i++)
-		if (tlb_create(ENTRIES, &f->view[i].hot))
-			return -1;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fix *f = *state;
-
-	for (unsigned i = 0; i < READERS; i++)
-		tlb_destroy(&f->view[i].hot);
-	invlog_destroy(f->log);
-	free(f);
-	return 0;
-}
-
-static bool drain(struct fix *f, uint32_t reader)
-{
-	return invlog_drain(f->log, reader, &f->view[reader].hot);
+	return fix_up(state);
 }
 
 static uint64_t post_n(struct fix *f, uint32_t poster, uint64_t nr, uint32_t n)
@@ -394,7 +341,7 @@ static void ticket_covers_its_batch(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, fix_down)
 	const struct CMUnitTest tests[] = {
 	        T(reader_overtaken_in_a_slot), T(half_written_slot),
 	        T(unwritten_slot_is_not_read), T(stalled_poster_is_left_behind),

@@ -2,32 +2,11 @@
 /*
  * The software IOTLB alone, through the public hit path.
  */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-#include "tests/iotlb/view.h"
+#include "tests/iotlb/unit.h"
 
 #define ENTRIES 64u
 #define LEAF_2M 512u
 #define LEAF_1G (512u * 512u)
-
-int64_t sluice_translate_miss(struct sluice_view *view, sluice_iova_t iova,
-                              uint64_t len, uint32_t access,
-                              sluice_oa_t *ret_oa)
-{
-	(void)view;
-	(void)iova;
-	(void)len;
-	(void)access;
-	(void)ret_oa;
-	return -EFAULT;
-}
 
 static int setup(void **state)
 {
