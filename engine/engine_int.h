@@ -94,6 +94,8 @@ struct view_stats {
 	au64 exposed_entries_max, exposed_bytes_max, exposed_ticks_max;
 };
 
+#define REFUSED_MAX 16
+
 struct sluice_view {
 	struct sluice_view_hot hot; /* first: the inline hit path reads it */
 	struct sluice_lane *lane;
@@ -124,6 +126,10 @@ struct sluice_view {
 	uint64_t freed_seq;
 
 	uint32_t nr_maps_inflight; /* at the backend */
+	/* Tickets of unmaps that the kernel refused: they never pass. When the
+	 * list is full, none from its last entry on does. */
+	uint32_t nr_refused;
+	uint64_t refused[REFUSED_MAX];
 	struct view_stats st;
 	struct pend_filter filter; /* only without an allocator */
 	struct invlog_rec batch[INVLOG_BATCH];

@@ -292,6 +292,21 @@ static bool log_has_passed(struct sluice_view *view, uint64_t seq)
 	return view->log_passed >= seq;
 }
 
+static void refuse_ticket(struct sluice_view *view, uint64_t seq)
+{
+	if (view->nr_refused < REFUSED_MAX)
+		view->refused[view->nr_refused++] = seq;
+}
+
+static bool was_refused(const struct sluice_view *view, uint64_t seq)
+{
+	for (uint32_t i = 0; i < view->nr_refused; i++)
+		if (seq == view->refused[i])
+			return true;
+	return view->nr_refused == REFUSED_MAX &&
+	       seq > view->refused[REFUSED_MAX - 1];
+}
+
 /* Moves unmaps on whose ticket in the log has passed: to the backend, or
  * straight to the end. */
 static void advance(struct sluice_view *view)
@@ -315,8 +330,11 @@ static void advance(struct sluice_view *view)
 
 		if (p->state != PEND_DONE)
 			break;
-		/* A range the kernel did not give back is never reused. */
-		if (view->iova && p->result == 0)
+		/* A range the kernel did not give back is never reused, and
+		 * its ticket never passes. */
+		if (unlikely(p->result))
+			refuse_ticket(view, view->passed + 1);
+		else if (view->iova)
 			iova_free(view->iova, p->iova, p->len);
 		filter_count(view, p->iova, p->len, -1);
 		view->pend_bytes -= p->len;
@@ -375,7 +393,8 @@ uint32_t view_poll(struct sluice_view *view, struct sluice_completion *out,
 int sluice_ticket_passed(const struct sluice_view *view,
                          struct sluice_ticket ticket)
 {
-	return view->passed >= ticket.seq;
+	return view->passed >= ticket.seq && (likely(view->nr_refused == 0) ||
+	                                      !was_refused(view, ticket.seq));
 }
 
 void view_stats_add(struct sluice_domain_stats *sum,

@@ -106,7 +106,9 @@ SLUICE_API SLUICE_MUST_CHECK int sluice_unmap(struct sluice_view *view,
                                               struct sluice_ticket *ret_ticket);
 
 /* Has the ticket passed? Tickets are per view and pass in order. What is true
- * once stays true. Progress is made by sluice_poll(). Thread: lane. */
+ * once stays true. Progress is made by sluice_poll(). The ticket of an unmap
+ * that the kernel refused never passes: its completion has the error, and
+ * devices may still reach the memory. Thread: lane. */
 SLUICE_API int sluice_ticket_passed(const struct sluice_view *view,
                                     struct sluice_ticket ticket);
 

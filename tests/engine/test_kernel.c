@@ -2,121 +2,9 @@
 /*
  * The engine on the type1 backend, with a VFIO that exists only in this
  * process: what reaches the kernel, when translations see it, and what a
- * refusal of the kernel leaves behind. Groups are replaced at link time, so no
- * sysfs is needed.
+ * refusal of the kernel leaves behind.
  */
-#include "tests/engine/rig.h"
-
-#include <stdlib.h>
-#include <linux/vfio.h>
-
-#include "engine/backend/vfio_type1.h"
-#include "engine/engine_int.h"
-#include "tests/backend/fake_vfio.h"
-
-#define VA UINT64_C(0x7f0000000000)
-
-struct sluice_group {
-	int id;
-	int fd;
-	void *owner;
-};
-
-int grp_fd(const struct sluice_group *group)
-{
-	return group->fd;
-}
-
-int sluice_group_id(const struct sluice_group *group)
-{
-	return group->id;
-}
-
-void grp_set_attached(struct sluice_group *group, void *owner)
-{
-	group->owner = owner;
-}
-
-void *grp_attached(const struct sluice_group *group)
-{
-	return group->owner;
-}
-
-static const struct t1_sys fake_sys = {fake_vfio_open, fake_vfio_close,
-                                       fake_vfio_ioctl};
-
-struct krig {
-	struct rig r;
-	struct sluice_group group[2];
-};
-
-static void krig_open(struct krig *k, const struct fake_vfio_cfg *vfio,
-                      const struct sluice_domain_cfg *cfg, int no_io_uring)
-{
-	const struct sluice_engine_cfg ecfg = {.no_io_uring = no_io_uring};
-	char path[] = "/dev/vfio/0";
-	struct backend *be;
-
-	fake_vfio_reset(vfio);
-	for (int i = 0; i < 2; i++) {
-		path[sizeof(path) - 2] = (char)('0' + i);
-		k->group[i] =
-		        (struct sluice_group){i, fake_vfio_open(path, 0), NULL};
-	}
-	assert_int_equal(sluice_engine_open(&ecfg, &k->r.engine), 0);
-	assert_int_equal(be_type1_create_sys(&fake_sys, NULL, NULL, &be), 0);
-	assert_int_equal(domain_create_on(k->r.engine, cfg, be, &k->r.domain),
-	                 0);
-	assert_int_equal(sluice_lane_open(k->r.engine, NULL, &k->r.lane), 0);
-}
-
-static void krig_up(struct krig *k, const struct fake_vfio_cfg *vfio,
-                    const struct sluice_domain_cfg *cfg, int no_io_uring)
-{
-	krig_open(k, vfio, cfg, no_io_uring);
-	assert_int_equal(sluice_domain_attach(k->r.domain, &k->group[0]), 0);
-	assert_int_equal(sluice_view_open(k->r.lane, k->r.domain, &k->r.view),
-	                 0);
-}
-
-static void krig_down(struct krig *k)
-{
-	assert_int_equal(sluice_drain(k->r.lane, SECOND), 0);
-	assert_int_equal(sluice_view_close(k->r.view), 0);
-	assert_int_equal(sluice_lane_close(k->r.lane), 0);
-	assert_int_equal(sluice_domain_destroy(k->r.domain), 0);
-	assert_null(k->group[0].owner);
-	assert_null(k->group[1].owner);
-	assert_int_equal(sluice_engine_close(k->r.engine), 0);
-	for (int i = 0; i < 2; i++)
-		fake_vfio_close(k->group[i].fd);
-	assert_int_equal(fake_vfio_open_fds(), 0);
-}
-
-/* Polls until n completions have come. */
-static void wait_for(struct krig *k, struct sluice_completion *c, uint32_t n)
-{
-	uint64_t end = clock_ns() + 5 * SECOND;
-	uint32_t got = 0;
-
-	while (got < n) {
-		got += sluice_poll(k->r.lane, c + got, n - got);
-		assert_true(clock_ns() < end);
-	}
-	assert_int_equal(sluice_poll(k->r.lane, c, 1), 0);
-}
-
-static void map_and_wait(struct krig *k, uint64_t va, uint64_t len,
-                         sluice_iova_t *iova)
-{
-	struct sluice_completion c;
-
-	assert_int_equal(map(&k->r, va, len, iova), 1);
-	wait_for(k, &c, 1);
-	assert_int_equal(c.op, SLUICE_OP_MAP);
-	assert_int_equal(c.result, 0);
-	assert_int_equal(c.iova, *iova);
-}
+#include "tests/engine/krig.h"
 
 static void round_trip(struct krig *k)
 {
@@ -296,21 +184,26 @@ static void kernel_refuses_an_unmap(void **state)
 {
 	struct sluice_completion c;
 	sluice_iova_t iova, other;
+	struct sluice_ticket t, later;
 	struct krig k;
 
 	(void)state;
 	krig_up(&k, NULL, NULL, 0);
 	map_and_wait(&k, VA, PAGE, &iova);
 	fake_vfio_fail(VFIO_IOMMU_UNMAP_DMA, 1, EIO);
-	assert_int_equal(unmap(&k.r, iova, PAGE), 1);
+	assert_int_equal(sluice_unmap(k.r.view, iova, PAGE, 0, &t), 1);
 	wait_for(&k, &c, 1);
 	assert_true(c.result < 0);
 	assert_non_null(strstr(sluice_completion_text(&c), "keep it"));
+	assert_false(sluice_ticket_passed(k.r.view, t));
 	for (int i = 0; i < 8; i++) {
 		map_and_wait(&k, VA, PAGE, &other);
 		assert_int_not_equal(other, iova);
-		assert_int_equal(unmap(&k.r, other, PAGE), 1);
+		assert_int_equal(sluice_unmap(k.r.view, other, PAGE, 0, &later),
+		                 1);
 		wait_for(&k, &c, 1);
+		assert_true(sluice_ticket_passed(k.r.view, later));
+		assert_false(sluice_ticket_passed(k.r.view, t));
 	}
 	assert_int_equal(fake_vfio_mappings(NULL, 0), 1);
 	/* The last group does not go while it is there; the domain may. */
