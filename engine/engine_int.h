@@ -82,7 +82,6 @@ struct pend_filter {
 	uint16_t nr[FILTER_SLOTS]; /* at most max_inflight each */
 };
 #define PEND_NOTIFY 0x1 /* post a completion */
-#define PEND_QUIET 0x2  /* the undo of a failed map: not in the statistics */
 enum pend_state { PEND_WAITS, PEND_AT_BACKEND, PEND_DONE };
 
 /* Single-writer counters, see struct sluice_domain_stats. */

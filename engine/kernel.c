@@ -106,6 +106,11 @@ static int populate(struct sluice_view *view, const struct be_req *be)
 		int rc = pt_populate(view->pt, &view->lane->pc, at,
 		                     at + be->seg[i].len - 1, be->seg[i].va);
 
+		if (rc == 0 && view->domain->rev)
+			rc = pt_populate(view->domain->rev, &view->lane->pc,
+			                 be->seg[i].va,
+			                 be->seg[i].va + be->seg[i].len - 1,
+			                 at);
 		if (rc == -ENOMEM)
 			return msg_lit(rc, "the limit of page-table memory is "
 			                   "reached: raise max_table_bytes");
@@ -179,23 +184,27 @@ bool kernel_unmap(struct sluice_view *view, uint64_t pend)
 	return false;
 }
 
-/* The kernel has the mapping: now translations may see it. Its refusal, or
- * ours (which populate has made impossible but for a caller who maps one fixed
- * range twice), gives the IOVA back. */
+/* The kernel has the mapping: now translations may see it. If the kernel
+ * refused, the IOVA is free again. If our leaves fail, which populate has made
+ * impossible for callers who keep their promises, the kernel's mapping is taken
+ * back first; without room for that its IOVA is not used again. */
 static int map_done(struct sluice_view *view, struct lane_req *req, int res)
 {
 	const struct be_req *be = &req->be;
 	bool undone = false;
 
 	view->nr_maps_inflight--;
-	if (res == 0)
+	if (res) {
+		if (view->iova && !(req->flags & SLUICE_MAP_FIXED))
+			iova_free(view->iova, be->iova, be->len);
+	} else {
 		res = map_leaves(view, be->iova, be->seg, be->nr_seg, be->prot,
 		                 &undone);
-	if (res == 0)
-		return 0;
-	ctr_add(&view->st.map_failures, 1);
-	if (view->iova && !(req->flags & SLUICE_MAP_FIXED))
-		iova_free(view->iova, be->iova, be->len);
+		if (res && view_has_room(view))
+			view_retire(view, be->iova, be->len, 0, 0);
+	}
+	if (res)
+		ctr_add(&view->st.map_failures, 1);
 	return res;
 }
 

@@ -196,7 +196,7 @@ static int soft_map(struct sluice_view *view, const struct map_args *args,
 	if (likely(rc == 0))
 		return 0;
 	if (undone)
-		view_retire(view, iova, args->len, 0, PEND_QUIET);
+		view_retire(view, iova, args->len, 0, 0);
 	else if (!fixed)
 		iova_free(view->iova, iova, args->len);
 	return map_error(rc);

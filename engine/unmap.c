@@ -27,8 +27,9 @@ int64_t unmap_leaves(struct sluice_domain *domain, uint64_t iova, uint64_t last)
 
 	if (!domain->rev)
 		return pt_unmap(domain->pt, iova, last, NULL);
-	/* The first round has checked the whole range: later ones cannot
-	 * fail. */
+	/* The first round has checked the whole range: later ones fail only
+	 * for a caller who unmaps it twice at a time. What is gone is gone
+	 * then, and must be invalidated. */
 	while (iova + done - 1 != last) {
 		struct pt_gather g = {
 		        .run = runs,
@@ -37,8 +38,8 @@ int64_t unmap_leaves(struct sluice_domain *domain, uint64_t iova, uint64_t last)
 		};
 		int64_t n = pt_unmap(domain->pt, iova + done, last, &g);
 
-		if (n < 0)
-			return n;
+		if (n <= 0)
+			return done ? (int64_t)done : n;
 		unclaim(domain, &g);
 		done += (uint64_t)n;
 	}

@@ -45,6 +45,9 @@ void *grp_attached(const struct sluice_group *group)
 static const struct t1_sys fake_sys = {fake_vfio_open, fake_vfio_close,
                                        fake_vfio_ioctl};
 
+/* Limit of page-table memory of the next rig; 0: the default. */
+static uint64_t krig_table_bytes;
+
 struct krig {
 	struct rig r;
 	struct sluice_group group[2];
@@ -54,7 +57,10 @@ static inline void krig_open(struct krig *k, const struct fake_vfio_cfg *vfio,
                              const struct sluice_domain_cfg *cfg,
                              int no_io_uring)
 {
-	const struct sluice_engine_cfg ecfg = {.no_io_uring = no_io_uring};
+	const struct sluice_engine_cfg ecfg = {
+	        .no_io_uring = no_io_uring,
+	        .max_table_bytes = krig_table_bytes,
+	};
 	char path[] = "/dev/vfio/0";
 	struct backend *be;
 

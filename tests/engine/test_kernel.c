@@ -340,6 +340,38 @@ static void budget(void **state)
 	krig_down(&k);
 }
 
+/* Tables of the VA side that are missing are found out before the kernel is
+ * asked: what it has mapped is never called a failure. */
+static void table_memory_of_both_sides(void **state)
+{
+	const struct sluice_domain_cfg cfg = {.backend =
+	                                              SLUICE_BACKEND_VFIO_TYPE1,
+	                                      .flags = SLUICE_DOMAIN_VA_LOOKUP};
+	struct sluice_completion c;
+	sluice_iova_t iova[64];
+	uint32_t n = 0;
+	struct krig k;
+	int rc;
+
+	(void)state;
+	krig_table_bytes = 256u << 10;
+	krig_up(&k, NULL, &cfg, 0);
+	krig_table_bytes = 0;
+	/* A leaf table of the VA side for each. */
+	while ((rc = map(&k.r, VA + ((uint64_t)n << 30), PAGE, &iova[n])) ==
+	       1) {
+		wait_for(&k, &c, 1);
+		assert_int_equal(c.result, 0);
+		assert_true(++n < 64);
+	}
+	assert_int_equal(rc, -ENOMEM);
+	assert_true(n > 4);
+	assert_int_equal(fake_vfio_mappings(NULL, 0), n);
+	while (n > 0)
+		assert_int_equal(unmap(&k.r, iova[--n], PAGE), 1);
+	krig_down(&k);
+}
+
 static void too_many_requests(void **state)
 {
 	struct sluice_completion c[1100];
@@ -386,6 +418,7 @@ int main(void)
 	        cmocka_unit_test(arena_is_mapped_once),
 	        cmocka_unit_test(memlock_names_the_cure),
 	        cmocka_unit_test(budget),
+	        cmocka_unit_test(table_memory_of_both_sides),
 	        cmocka_unit_test(too_many_requests),
 	};
 
