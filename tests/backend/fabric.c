@@ -24,7 +24,20 @@
 
 static const enum fabric_kind kinds[] = {FABRIC_MSG_RING, FABRIC_EVENTFD,
                                          FABRIC_PLAIN};
-static bool have_msg_ring;
+static bool have_msg_ring, have_seccomp;
+
+static int ask_seccomp(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(deny(SYS_io_uring_setup, ENOSYS) == 0);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+	have_seccomp = WIFEXITED(status) && WEXITSTATUS(status);
+	return 0;
+}
 
 static int setup(void **state)
 {
@@ -35,7 +48,15 @@ static int setup(void **state)
 		return -1;
 	have_msg_ring = fabric_port_kind(port) == FABRIC_MSG_RING;
 	fabric_port_destroy(port);
-	return 0;
+	return ask_seccomp();
+}
+
+static void need(bool have, const char *what)
+{
+	if (have)
+		return;
+	print_message("skipped: the kernel, or an emulator, has no %s\n", what);
+	skip();
 }
 
 static void pair(enum fabric_kind kind, uint32_t entries,
@@ -407,6 +428,7 @@ static void silent_reap(void)
 static void test_refusals(void **state)
 {
 	(void)state;
+	need(have_seccomp, "seccomp filters");
 	in_child(no_setup);
 	in_child(no_enter);
 	in_child(no_eventfd);
@@ -415,8 +437,8 @@ static void test_refusals(void **state)
 static void test_broken_messages(void **state)
 {
 	(void)state;
-	if (!have_msg_ring)
-		skip();
+	need(have_msg_ring, "IORING_OP_MSG_RING");
+	need(have_seccomp, "seccomp filters");
 	in_child(no_source_ring);
 	in_child(enter_lost);
 	in_child(message_refused);
@@ -425,6 +447,7 @@ static void test_broken_messages(void **state)
 static void test_silent(void **state)
 {
 	(void)state;
+	need(have_seccomp, "seccomp filters");
 	in_child(silent_reap);
 }
 

@@ -5,12 +5,15 @@ captured trees. Knows the command line and no library."""
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tarfile
 import tempfile
 
-TOOL, DATA = sys.argv[1:]
+# In a cross build Meson names the emulator.
+TOOL = [*shlex.split(os.environ.get('MESON_EXE_WRAPPER', '')), sys.argv[1]]
+DATA = sys.argv[2]
 
 
 def unpack(folder, name):
@@ -27,7 +30,7 @@ def unpack(folder, name):
 
 
 def run(*args, status=0):
-    r = subprocess.run([TOOL, 'groups', *args], stdout=subprocess.PIPE,
+    r = subprocess.run([*TOOL, 'groups', *args], stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE, text=True, check=False)
     assert r.returncode == status, (args, r.returncode, r.stdout, r.stderr)
     return r.stdout, r.stderr

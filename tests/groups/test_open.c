@@ -13,6 +13,8 @@
 #include <fcntl.h>
 #include <linux/vfio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -316,6 +318,17 @@ static void devices(void **state)
 	assert_int_equal(fake.closes, 1);
 }
 
+/* A kernel says ENOTTY for a folder too; an emulator has never heard of it. */
+static bool vfio_ioctl_known(const char *folder)
+{
+	int fd = open(folder, O_RDONLY | O_CLOEXEC), err;
+
+	assert_true(fd >= 0);
+	err = ioctl(fd, VFIO_GROUP_GET_STATUS, NULL) < 0 ? errno : 0;
+	close(fd);
+	return err != ENOSYS;
+}
+
 /* The real system calls, on nodes that are no VFIO groups. */
 static void real_calls(void **state)
 {
@@ -328,6 +341,10 @@ static void real_calls(void **state)
 	cfg.dev_root = dev;
 	assert_int_equal(sluice_group_open("01:00.0", &cfg, &g), -ENOENT);
 	tree_file(&tree, "dev/3", "");
+	if (!vfio_ioctl_known(dev)) {
+		print_message("skipped: qemu-user passes no VFIO ioctl on\n");
+		skip();
+	}
 	assert_int_equal(sluice_group_open("01:00.0", &cfg, &g), -ENOTTY);
 	assert_ptr_equal(g, UNTOUCHED);
 }

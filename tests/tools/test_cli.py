@@ -6,12 +6,15 @@ the tool and the folder of traces; knows nothing of how either is made."""
 import gzip
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
 import unittest
 
-TOOL = os.environ['SLUICE_TOOL']
+# In a cross build Meson names the emulator.
+TOOL = [*shlex.split(os.environ.get('MESON_EXE_WRAPPER', '')),
+        os.path.abspath(sys.argv.pop(1))]
 DATA = os.environ['TEST_DATA']
 
 # File -> maps, unmaps, pages left mapped, as grep and a page counter see them.
@@ -29,7 +32,7 @@ UNMAP = HEAD + ('unmap: IOMMU: iova=0x0000000000001000 - 0x0000000000002000 '
 
 
 def run(*args, stdin=b'', timeout=120):
-    return subprocess.run([TOOL, *args], input=stdin, timeout=timeout,
+    return subprocess.run([*TOOL, *args], input=stdin, timeout=timeout,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           check=False)
 
@@ -93,7 +96,7 @@ class Usage(Case):
         if not os.path.exists('/dev/full'):
             self.skipTest('no /dev/full')
         with open('/dev/full', 'wb') as full:
-            p = subprocess.run([TOOL, '--help'], stdout=full,
+            p = subprocess.run([*TOOL, '--help'], stdout=full,
                                stderr=subprocess.PIPE, check=False)
         self.assertEqual(p.returncode, 1)
 
