@@ -23,7 +23,11 @@ void *set_table(void)
 {
 	struct set *s = new_set();
 
-	rig_check(sluice_pt_create(SLUICE_PT_X86_64, 0, 0, &s->pt), "table");
+	rig_check(
+	        sluice_pt_create(
+	                &(struct sluice_pt_config){.format = SLUICE_PT_X86_64},
+	                &s->pt),
+	        "table");
 	return s;
 }
 

@@ -119,7 +119,7 @@ void domain_unmap_later(struct sluice_domain *d, uint64_t iova, uint64_t len,
 /* False: the kernel still has it, try again later. */
 static bool reap_one(struct sluice_domain *d, struct zombie *z, bool all)
 {
-	pt_free_list(&z->tables, &d->pc);
+	pt_free_list(d->pt, &z->tables, &d->pc);
 	if (!all && z->in_backend) {
 		int rc = d->be->ops->unmap_now(d->be, z->iova, z->len);
 

@@ -117,6 +117,31 @@ static void domain_free(struct sluice_domain *d)
 }
 
 /* Everything but the registration at the engine. */
+/* VA -> IOVA. */
+static const struct sluice_pt_config rev_table = {.format = SLUICE_PT_X86_64};
+
+/* Lanes have one hand of pages each, and IOVA is handed out in 4 KiB. */
+static int table_create(struct sluice_domain *d)
+{
+	struct sluice_pt_config cfg = {
+	        .format = d->cfg.format,
+	        .iova_bits = d->cfg.iova_bits,
+	        /* A part of a mapping can be unmapped in any format alike. */
+	        .flags = SLUICE_PT_NO_CONTIG,
+	};
+	unsigned lg2[2];
+	int rc = pt_table_sizes(&cfg, lg2);
+
+	if (rc)
+		return rc;
+	if (lg2[0] != PAGEPOOL_LG2 || lg2[1] != PAGEPOOL_LG2)
+		return msg_fmt(-EINVAL,
+		               "a domain needs a format with tables of 4 KiB, "
+		               "which %s has not",
+		               sluice_pt_format_name(cfg.format));
+	return pt_create(&cfg, &d->pc, &d->pt);
+}
+
 static int domain_init(struct sluice_domain *d)
 {
 	const struct sluice_domain_cfg *cfg = &d->cfg;
@@ -127,9 +152,9 @@ static int domain_init(struct sluice_domain *d)
 	d->views = calloc(lanes, sizeof(struct sluice_view *));
 	rc = d->views ? 0 : -ENOMEM;
 	if (rc == 0)
-		rc = pt_create(cfg->format, cfg->iova_bits, &d->pc, &d->pt);
+		rc = table_create(d);
 	if (rc == 0 && cfg->flags & SLUICE_DOMAIN_VA_LOOKUP)
-		rc = pt_create(SLUICE_PT_X86_64, 48, &d->pc, &d->rev);
+		rc = pt_create(&rev_table, &d->pc, &d->rev);
 	if (rc == 0)
 		rc = invlog_create(cfg->log_records, lanes, &d->log);
 	if (rc == -ENOMEM)

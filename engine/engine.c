@@ -73,7 +73,8 @@ int sluice_engine_open(const struct sluice_engine_cfg *cfg,
 	ticks_init();
 	pthread_mutex_init(&e->lock, NULL);
 	e->lanes = calloc(e->cfg.max_lanes, sizeof(struct sluice_lane *));
-	rc = pagepool_create(e->cfg.max_table_bytes / PAGEPOOL_PAGE, &e->pool);
+	rc = pagepool_create(e->cfg.max_table_bytes / PAGEPOOL_PAGE,
+	                     PAGEPOOL_LG2, &e->pool);
 	if (!e->lanes || rc) {
 		rc = msg_lit(rc ? rc : -ENOMEM,
 		             "cannot reserve address space for page tables; "

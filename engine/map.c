@@ -173,9 +173,10 @@ static int map_error(int rc)
 		                   "reached: raise max_table_bytes in "
 		                   "sluice_engine_cfg, or unmap something");
 	case -EINVAL:
-		return msg_lit(rc, "the domain's table format cannot express "
-		                   "this address or permission (x86_64 has no "
-		                   "write-only pages: use SLUICE_RW or vtdss)");
+		return msg_lit(rc,
+		               "the domain's table format cannot express "
+		               "this address or permission (most have no "
+		               "write-only pages: use SLUICE_RW, or vtdss)");
 	default:
 		return rc;
 	}

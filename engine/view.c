@@ -343,7 +343,7 @@ static void advance(struct sluice_view *view)
 		view->passed++;
 	}
 	if (view->freed_wait.head && log_has_passed(view, view->freed_seq))
-		pt_free_list(&view->freed_wait, &view->lane->pc);
+		pt_free_list(view->pt, &view->freed_wait, &view->lane->pc);
 }
 
 static uint32_t emit(struct sluice_view *view, struct sluice_completion *out,

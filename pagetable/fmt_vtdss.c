@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The VT-d second-stage format. Knows its bits, then makes the functions of
- * each width from the templates.
+ * The VT-d second-stage format. Knows its bits and widths, nothing else.
  *
  * There is no present bit: a word with neither R nor W is empty, and since
  * every leaf has one of them, a word of software bits alone never exists.
@@ -11,7 +10,7 @@
  * right in both; sluice_pt_dirty() reads D. SNP stays clear: snooping is the
  * domain's affair, and the bit is reserved where snoop control is missing.
  */
-#include "pagetable/pt_tmpl.h"
+#include "pagetable/pt_inst.h"
 
 /* Intel VT-d specification, 9.8 "Second-stage paging entries"; 3.7 for the
  * walk and the widths of 39, 48 and 57 bits. */
@@ -20,189 +19,56 @@
 #define SS_PS ((uint64_t)1 << 7)
 #define SS_A ((uint64_t)1 << 8)
 #define SS_D ((uint64_t)1 << 9)
+#define SS_ADDR 0x000ffffffffff000u
+/* 61:52 are ignored in every entry. */
+#define SS_SW0_LG2 52
+
+#define SS_LINK (SS_R | SS_W)
 
 static const struct pt_fmt fmt = {
         .id = SLUICE_PT_VTDSS,
-        .need = SLUICE_RW,
-        .present = SS_R | SS_W,
-        .large = SS_PS,
+        .name = "vtdss",
+        .page_lg2 = 12,
+        .index0_lg2 = 9,
+        .index_lg2 = 9,
+        .top_min = 2,
+        .top_max = 4,
+        .leaf_levels = 0x7,
+        .addr = SS_ADDR,
+        .link_addr = SS_ADDR,
+        .present = {SS_R | SS_W, SS_R | SS_W},
+        .link_mask = SS_R | SS_W | SS_PS,
+        .link = {0, SS_LINK, SS_LINK, SS_LINK, SS_LINK},
+        .large_any = SS_PS,
+        .leaf = {0, SS_PS, SS_PS},
         .read = SS_R,
         .write = SS_W,
-        .leaf = 0,
-        .link = SS_R | SS_W,
+        .rd_mask = SS_R,
+        .wr_mask = SS_W,
         .accessed = SS_A,
         .dirty = SS_D,
+        .need = SLUICE_RW,
         .need_text = "a mapping needs SLUICE_READ or SLUICE_WRITE, or both",
+        .sw_lg2 = {SS_SW0_LG2, SS_SW0_LG2},
+        .link_shared = (uint64_t)1 << SS_SW0_LG2,
+        .link_flushed = (uint64_t)2 << SS_SW0_LG2,
 };
 
-/* The general paths: the format is constant, the height is not. */
-static noinline int map_any(struct pt *pt, struct pagecache *pc, uint64_t iova,
-                            uint64_t last, uint64_t oa, uint32_t prot,
-                            struct pt_freed *freed)
+PT_OPS(&fmt);
+
+int pt_plan_vtdss(const struct sluice_pt_config *cfg, struct pt_geo *geo,
+                  const struct pt_fmt **ret_fmt, const struct pt_ops **ret_ops)
 {
-	return pt_tmpl_map(&fmt, pt->ops->top, pt, pc, iova, last, oa, prot,
-	                   freed);
-}
+	unsigned bits = cfg->iova_bits ? cfg->iova_bits : 48;
 
-static int populate(struct pt *pt, struct pagecache *pc, uint64_t iova,
-                    uint64_t last, uint64_t oa)
-{
-	return pt_tmpl_populate(&fmt, pt->ops->top, pt, pc, iova, last, oa);
-}
-
-static int claim(struct pt *pt, struct pagecache *pc, uint64_t va,
-                 uint64_t last, uint64_t iova, uint32_t prot)
-{
-	return pt_tmpl_claim(&fmt, pt->ops->top, pt, pc, va, last, iova, prot);
-}
-
-static noinline int64_t unmap_any(struct pt *pt, uint64_t iova, uint64_t last,
-                                  struct pt_gather *g)
-{
-	return pt_tmpl_unmap(&fmt, pt->ops->top, pt, iova, last, g);
-}
-
-static int64_t remove_mapped(struct pt *pt, uint64_t iova, uint64_t last,
-                             struct pt_gather *g)
-{
-	return pt_tmpl_remove(&fmt, pt->ops->top, pt, iova, last, g);
-}
-
-static int walk_gen(const struct pt *pt, uint64_t iova, const au64 *gen,
-                    struct pt_run *ret)
-{
-	return pt_tmpl_walk(&fmt, pt->ops->top, pt, iova, gen, ret);
-}
-
-static int64_t dirty(struct pt *pt, uint64_t iova, uint64_t last, bool clear)
-{
-	return pt_tmpl_dirty(&fmt, pt->ops->top, pt, iova, last, clear);
-}
-
-static int set_dirty(struct pt *pt, uint64_t iova)
-{
-	return pt_tmpl_set_dirty(&fmt, pt->ops->top, pt, iova);
-}
-
-/* The straight paths, one set per width: format and height are constant. */
-static int map39(struct pt *pt, struct pagecache *pc, uint64_t iova,
-                 uint64_t last, uint64_t oa, uint32_t prot,
-                 struct pt_freed *freed)
-{
-	if (likely(pt_tmpl_map_fast(&fmt, 2, pt, iova, last, oa, prot)))
-		return 0;
-	return map_any(pt, pc, iova, last, oa, prot, freed);
-}
-
-static int64_t unmap39(struct pt *pt, uint64_t iova, uint64_t last,
-                       struct pt_gather *g)
-{
-	if (likely(pt_tmpl_unmap_fast(&fmt, 2, pt, iova, last, g)))
-		return (int64_t)(last - iova + 1);
-	return unmap_any(pt, iova, last, g);
-}
-
-static int walk39(const struct pt *pt, uint64_t iova, struct pt_run *ret)
-{
-	return pt_tmpl_walk(&fmt, 2, pt, iova, NULL, ret);
-}
-
-static int map48(struct pt *pt, struct pagecache *pc, uint64_t iova,
-                 uint64_t last, uint64_t oa, uint32_t prot,
-                 struct pt_freed *freed)
-{
-	if (likely(pt_tmpl_map_fast(&fmt, 3, pt, iova, last, oa, prot)))
-		return 0;
-	return map_any(pt, pc, iova, last, oa, prot, freed);
-}
-
-static int64_t unmap48(struct pt *pt, uint64_t iova, uint64_t last,
-                       struct pt_gather *g)
-{
-	if (likely(pt_tmpl_unmap_fast(&fmt, 3, pt, iova, last, g)))
-		return (int64_t)(last - iova + 1);
-	return unmap_any(pt, iova, last, g);
-}
-
-static int walk48(const struct pt *pt, uint64_t iova, struct pt_run *ret)
-{
-	return pt_tmpl_walk(&fmt, 3, pt, iova, NULL, ret);
-}
-
-static int map57(struct pt *pt, struct pagecache *pc, uint64_t iova,
-                 uint64_t last, uint64_t oa, uint32_t prot,
-                 struct pt_freed *freed)
-{
-	if (likely(pt_tmpl_map_fast(&fmt, 4, pt, iova, last, oa, prot)))
-		return 0;
-	return map_any(pt, pc, iova, last, oa, prot, freed);
-}
-
-static int64_t unmap57(struct pt *pt, uint64_t iova, uint64_t last,
-                       struct pt_gather *g)
-{
-	if (likely(pt_tmpl_unmap_fast(&fmt, 4, pt, iova, last, g)))
-		return (int64_t)(last - iova + 1);
-	return unmap_any(pt, iova, last, g);
-}
-
-static int walk57(const struct pt *pt, uint64_t iova, struct pt_run *ret)
-{
-	return pt_tmpl_walk(&fmt, 4, pt, iova, NULL, ret);
-}
-
-static const struct pt_ops ops39 = {
-        .fmt = &fmt,
-        .top = 2,
-        .map = map39,
-        .unmap = unmap39,
-        .walk = walk39,
-        .populate = populate,
-        .claim = claim,
-        .remove = remove_mapped,
-        .walk_gen = walk_gen,
-        .dirty = dirty,
-        .set_dirty = set_dirty,
-};
-
-static const struct pt_ops ops48 = {
-        .fmt = &fmt,
-        .top = 3,
-        .map = map48,
-        .unmap = unmap48,
-        .walk = walk48,
-        .populate = populate,
-        .claim = claim,
-        .remove = remove_mapped,
-        .walk_gen = walk_gen,
-        .dirty = dirty,
-        .set_dirty = set_dirty,
-};
-
-static const struct pt_ops ops57 = {
-        .fmt = &fmt,
-        .top = 4,
-        .map = map57,
-        .unmap = unmap57,
-        .walk = walk57,
-        .populate = populate,
-        .claim = claim,
-        .remove = remove_mapped,
-        .walk_gen = walk_gen,
-        .dirty = dirty,
-        .set_dirty = set_dirty,
-};
-
-const struct pt_ops *pt_vtdss_ops(unsigned iova_bits)
-{
-	switch (iova_bits) {
-	case 39:
-		return &ops39;
-	case 48:
-		return &ops48;
-	case 57:
-		return &ops57;
-	default:
-		return NULL;
-	}
+	if (bits != 39 && bits != 48 && bits != 57)
+		return msg_fmt(-EINVAL,
+		               "vtdss has no width of %u address bits: 39, 48 "
+		               "or 57",
+		               bits);
+	geo->top = (uint8_t)((bits - 39) / 9 + 2);
+	geo->root_lg2 = 12;
+	*ret_fmt = &fmt;
+	*ret_ops = &ops;
+	return pt_geo_done(&fmt, geo, bits, cfg->oa_bits, 52);
 }

@@ -52,10 +52,15 @@ struct pt_gather {
 	bool merge_heads;
 };
 
-/* Control. iova_bits 0: 48. -EINVAL, -ENOMEM. The root page is taken from pc.
- */
-int pt_create(enum sluice_pt_format format, unsigned iova_bits,
-              struct pagecache *pc, struct pt **ret_pt);
+/* Sizes of the tables of a configuration, as powers of two: those above level
+ * 0 in [0], those of level 0 in [1]. Where the two differ, pc below is an array
+ * of two hands, one for each size; else it is one. -EINVAL. */
+int pt_table_sizes(const struct sluice_pt_config *cfg, unsigned ret_lg2[2]);
+
+/* Control. -EINVAL, -ENOMEM. The root is taken from pc. max_bytes of cfg has no
+ * meaning here. */
+int pt_create(const struct sluice_pt_config *cfg, struct pagecache *pc,
+              struct pt **ret_pt);
 /* Control; nobody uses the table any more. Pages go back zeroed through pc. */
 void pt_destroy(struct pt *pt, struct pagecache *pc);
 
@@ -63,16 +68,17 @@ enum sluice_pt_format pt_format(const struct pt *pt);
 uint64_t pt_max_iova(const struct pt *pt); /* last valid input address */
 uint64_t pt_max_oa(const struct pt *pt);   /* last valid output address */
 
-/* Tables that a map unlinked, chained through their (otherwise zero) first
+/* Tables that a call unlinked, chained through their (otherwise empty) first
  * word. NULL-initialise. pt_free_list gives them back, after the grace
- * period. */
+ * period; pt is any table of that configuration. */
 struct pt_freed {
 	void *head;
 	uint32_t nr;
 };
-void pt_free_list(struct pt_freed *freed, struct pagecache *pc);
+void pt_free_list(const struct pt *pt, struct pt_freed *freed,
+                  struct pagecache *pc);
 
-/* Maps [iova, last] -> oa. All 4 KiB aligned (last + 1 too). Largest leaves.
+/* Maps [iova, last] -> oa. All page-aligned (last + 1 too). Largest leaves.
  * 0, -EINVAL (alignment, width, a prot that the format cannot say), -EEXIST,
  * -ENOMEM; a map that fails was never visible, not even in part (tables that
  * were added may stay). What was unlinked is added to *freed, never NULL.
@@ -80,9 +86,13 @@ void pt_free_list(struct pt_freed *freed, struct pagecache *pc);
  * mapping. */
 int pt_map(struct pt *pt, struct pagecache *pc, uint64_t iova, uint64_t last,
            uint64_t oa, uint32_t prot, struct pt_freed *freed);
+/* The same for nr pieces of memory, one behind the other from iova on. */
+int pt_map_sg(struct pt *pt, struct pagecache *pc, uint64_t iova,
+              const struct sluice_pt_seg *seg, uint32_t nr, uint32_t prot,
+              struct pt_freed *freed);
 
-/* The tables that a later pt_map of [iova, last] with leaves of 4 KiB (or
- * larger, when oa allows) needs: afterwards that pt_map cannot fail with
+/* The tables that a later pt_map of [iova, last] with single pages (or
+ * larger leaves, when oa allows) needs: afterwards that pt_map cannot fail with
  * -ENOMEM. Does not touch leaves. 0, -EINVAL, -ENOMEM. */
 int pt_populate(struct pt *pt, struct pagecache *pc, uint64_t iova,
                 uint64_t last, uint64_t oa);
@@ -97,8 +107,8 @@ int pt_claim(struct pt *pt, struct pagecache *pc, uint64_t va, uint64_t last,
 
 /* Removes [iova, last]. Bytes removed (short when g is full), -EINVAL,
  * -ENOENT (a part is not mapped), -ERANGE (would split a leaf); where both are
- * true, what comes first by address decides. Unchanged on failure. g may be
- * NULL. */
+ * true, what comes first by address decides; -EBUSY (the tables are shared:
+ * pt_unshare first). Unchanged on failure. g may be NULL. */
 int64_t pt_unmap(struct pt *pt, uint64_t iova, uint64_t last,
                  struct pt_gather *g);
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Templates of map and populate. Two passes: the first finds the tables and
- * looks at every slot, the second writes and cannot fail, so a refused map was
- * never visible. A range inside one table needs no second descent.
+ * Templates of map. Two passes: the first finds the tables and looks at every
+ * slot, the second writes and cannot fail, so a refused map was never visible.
+ * A range inside one table needs no second descent.
  */
 #ifndef SLUICE_PAGETABLE_PT_MAP_H
 #define SLUICE_PAGETABLE_PT_MAP_H
 
-#include "pagetable/pt_path.h"
+#include "pagetable/pt_chunk.h"
 
 static always_inline int pt_occupied(void)
 {
@@ -21,172 +21,212 @@ static always_inline int pt_no_memory(void)
 	                        " or create the table with a higher limit");
 }
 
-/* Everything that can be wrong with a range, apart from what is mapped. */
-static always_inline bool pt_range_ok(const struct pt *pt, uint64_t iova,
-                                      uint64_t last)
+static inline int pt_map_error(int err)
 {
-	return ((iova | (last + 1)) & PT_PAGE_MASK) == 0 && iova <= last &&
-	       last <= pt->max_iova;
+	if (err == -EEXIST)
+		return pt_occupied();
+	return err == -EBUSY ? pt_is_shared() : pt_no_memory();
 }
 
-static always_inline bool pt_oa_ok(uint64_t oa, uint64_t len_1)
-{
-	return (oa & PT_PAGE_MASK) == 0 && oa <= (PT_ADDR | PT_PAGE_MASK) &&
-	       len_1 <= (PT_ADDR | PT_PAGE_MASK) - oa;
-}
-
-/* Cold: which of these it was, in words. */
-int pt_refuse_range(const struct pt *pt, uint64_t iova, uint64_t last);
-int pt_refuse_map(const struct pt *pt, uint64_t iova, uint64_t last,
-                  uint64_t oa, uint32_t prot);
-
-/* True when neither this table nor one below it holds a leaf. */
-bool pt_table_empty(const struct pt_fmt *f, const au64 *t, unsigned level,
-                    enum pt_simd simd);
-/* Takes a table without leaves, and those below it, out of use. */
-void pt_unlink(const struct pt_fmt *f, au64 *t, unsigned level,
-               struct pt_freed *freed);
-
-/* Leaves of one size in one table. */
-struct pt_chunk {
-	au64 *slot;
-	unsigned nr;
-	unsigned level;
-};
-
-static always_inline unsigned pt_chunk_nr(unsigned level, uint64_t iova,
-                                          uint64_t last)
-{
-	uint64_t room = PT_SLOTS - pt_index(iova, level);
-
-	return (unsigned)min_u64(room, (last - iova + 1) >> pt_shift(level));
-}
-
-static always_inline uint64_t pt_chunk_end(const struct pt_chunk *c,
-                                           uint64_t iova)
-{
-	return iova + ((uint64_t)c->nr << pt_shift(c->level));
-}
+/* Adds levels until last is in reach. 0, -ENOMEM. */
+int pt_grow(struct pt *pt, struct pagecache *pc, uint64_t last);
+int pt_grow_one(struct pt *pt, struct pagecache *pc);
 
 /* Slots with no leaf at or below them: 0 or -EEXIST. */
 static always_inline int pt_chunk_check(const struct pt_fmt *f,
                                         const struct pt *pt,
                                         const struct pt_chunk *c)
 {
-	if (likely(pt_words_zero(pt->simd, c->slot, c->nr)))
+	if (likely(pt_run_empty(f, pt, c->slot, c->nr, c->level)))
 		return 0;
 	if (c->level == 0)
 		return -EEXIST;
 	for (unsigned i = 0; i < c->nr; i++) {
-		uint64_t w = pt_load(&c->slot[i]);
+		uint64_t w = pt_load(f, &c->slot[i]);
 
-		if (w && (!pt_is_link(f, w, c->level) ||
-		          !pt_table_empty(f, pt_word_table(w), c->level - 1,
-		                          pt->simd)))
+		if (w == pt_empty(f, c->level))
+			continue;
+		if (!pt_is_link(f, w, c->level) ||
+		    !pt_table_empty(pt, pt_word_table(f, w), c->level - 1))
 			return -EEXIST;
 	}
 	return 0;
 }
 
-static always_inline void pt_chunk_write(const struct pt_fmt *f,
-                                         const struct pt *pt,
-                                         const struct pt_chunk *c, uint64_t oa,
+static always_inline void pt_chunk_write(const struct pt_fmt *f, struct pt *pt,
+                                         const struct pt_chunk *c,
+                                         uint64_t iova, uint64_t oa,
                                          uint32_t prot, struct pt_freed *freed)
 {
-	uint64_t first = pt_leaf_word(f, c->level, oa, prot & ~PT_SW1);
-	uint64_t step = pt_size(c->level);
-
-	if (c->level && !pt_words_zero(pt->simd, c->slot, c->nr)) {
-		for (unsigned i = 0; i < c->nr; i++) {
-			uint64_t w = pt_load(&c->slot[i]);
-
-			st_rel(&c->slot[i], first + i * step);
-			if (w)
-				pt_unlink(f, pt_word_table(w), c->level - 1,
-				          freed);
-		}
-	} else {
-		pt_words_fill(pt->simd, c->slot, c->nr, first, step);
-	}
-	if (prot & PT_SW1)
-		st_rel(c->slot, first | PT_WORD_SW1);
+	for (unsigned i = 0; c->level && i < c->nr; i++)
+		if (pt_load(f, &c->slot[i]) != pt_empty(f, c->level))
+			pt_take_out(pt, &c->slot[i], c->level,
+			            iova + ((uint64_t)i
+			                    << pt_shift(f, &pt->geo, c->level)),
+			            freed);
+	pt_chunk_fill(f, pt, c, oa, prot);
 }
 
-/* The chunk that begins at iova, its tables in place and its slots free. */
-static always_inline int pt_chunk_prepare(const struct pt_fmt *f, unsigned top,
+/* The chunk that begins at p->at, its tables in place and its slots free. */
+static always_inline int pt_chunk_prepare(const struct pt_fmt *f,
                                           const struct pt *pt,
                                           struct pagecache *pc,
                                           struct pt_path *p, uint64_t last,
                                           uint64_t oa, struct pt_chunk *c)
 {
-	int err;
+	const struct pt_geo *g = &pt->geo;
+	struct pt_size s = pt_best(f, g, p->top, p->at, last, oa);
+	int err = pt_path_build(f, pt, p, pc, s.level);
 
-	c->level = pt_best_level(top, p->at, last, oa);
-	err = pt_path_build(f, p, pc, c->level);
 	if (err)
 		return err;
-	c->slot = pt_path_slot(p);
-	c->nr = pt_chunk_nr(c->level, p->at, last);
+	c->level = s.level;
+	c->cont = s.cont;
+	c->slot = pt_path_slot(f, g, p);
+	c->nr = pt_chunk_nr(f, g, p->top, s, p->at, last, oa);
 	/* A table that this path has linked is empty here: ours alone. */
 	return p->fresh ? 0 : pt_chunk_check(f, pt, c);
 }
 
-static always_inline void pt_write_all(const struct pt_fmt *f, unsigned top,
-                                       const struct pt *pt, uint64_t iova,
-                                       uint64_t last, uint64_t oa,
-                                       uint32_t prot, struct pt_freed *freed)
+/* Checks, and makes tables for, [p->at, last] -> oa. *c is the last chunk. */
+static always_inline int pt_prepare_all(const struct pt_fmt *f,
+                                        const struct pt *pt,
+                                        struct pagecache *pc, struct pt_path *p,
+                                        uint64_t last, uint64_t oa,
+                                        struct pt_chunk *c)
 {
-	struct pt_path p;
+	const struct pt_geo *g = &pt->geo;
 
-	pt_path_start(&p, top, pt->root, iova);
 	for (;;) {
+		int err = pt_chunk_prepare(f, pt, pc, p, last, oa, c);
 		uint64_t end;
-		struct pt_chunk c;
 
-		c.level = pt_best_level(top, p.at, last, oa);
-		pt_path_settle(f, &p, c.level);
-		c.slot = pt_path_slot(&p);
-		c.nr = pt_chunk_nr(c.level, p.at, last);
-		pt_chunk_write(f, pt, &c, oa, prot, freed);
+		if (err)
+			return err;
+		end = pt_chunk_last(f, g, c, p->at);
+		if (end >= last)
+			return 0;
+		oa += end + 1 - p->at;
+		pt_path_move(f, g, p, end + 1);
+	}
+}
+
+/* Writes [p->at, last] -> oa. */
+static always_inline void pt_write_all(const struct pt_fmt *f, struct pt *pt,
+                                       struct pt_path *p, uint64_t last,
+                                       uint64_t oa, uint32_t prot,
+                                       struct pt_freed *freed)
+{
+	const struct pt_geo *g = &pt->geo;
+
+	for (;;) {
+		struct pt_size s = pt_best(f, g, p->top, p->at, last, oa);
+		struct pt_chunk c = {.level = s.level, .cont = s.cont};
+		uint64_t end;
+
+		pt_path_settle(f, g, p, s.level);
+		c.slot = pt_path_slot(f, g, p);
+		c.nr = pt_chunk_nr(f, g, p->top, s, p->at, last, oa);
+		pt_chunk_write(f, pt, &c, p->at, oa, prot, freed);
 		prot &= ~PT_SW1;
-		end = pt_chunk_end(&c, p.at);
-		if (end > last)
+		end = pt_chunk_last(f, g, &c, p->at);
+		if (end >= last)
 			return;
-		oa += end - p.at;
-		pt_path_move(&p, end);
+		oa += end + 1 - p->at;
+		pt_path_move(f, g, p, end + 1);
 	}
 }
 
 /* Any range, any state. */
-static always_inline int pt_tmpl_map(const struct pt_fmt *f, unsigned top,
-                                     struct pt *pt, struct pagecache *pc,
-                                     uint64_t iova, uint64_t last, uint64_t oa,
-                                     uint32_t prot, struct pt_freed *freed)
+static always_inline int pt_tmpl_map(const struct pt_fmt *f, struct pt *pt,
+                                     struct pagecache *pc, uint64_t iova,
+                                     uint64_t last, uint64_t oa, uint32_t prot,
+                                     struct pt_freed *freed)
 {
 	struct pt_chunk c;
 	struct pt_path p;
-	uint64_t end;
 	int err;
 
-	if (!pt_range_ok(pt, iova, last) || !pt_oa_ok(oa, last - iova) ||
-	    !pt_prot_ok(f, prot))
+	if (!pt_range_ok(f, pt, iova, last) ||
+	    !pt_oa_ok(f, pt, oa, last - iova) || !pt_prot_ok(f, prot))
 		return pt_refuse_map(pt, iova, last, oa, prot);
-	pt_path_start(&p, top, pt->root, iova);
-	for (;;) {
-		err = pt_chunk_prepare(f, top, pt, pc, &p, last,
-		                       oa + (p.at - iova), &c);
+	if (f->grows && pt_grow(pt, pc, last))
+		return pt_no_memory();
+	pt_path_start(pt, &p, iova);
+	err = pt_prepare_all(f, pt, pc, &p, last, oa, &c);
+	if (err)
+		return pt_map_error(err);
+	/* No return from here: the leaves become visible. */
+	if (p.at == iova) {
+		pt_chunk_write(f, pt, &c, iova, oa, prot, freed);
+		return 0;
+	}
+	pt_path_start(pt, &p, iova);
+	pt_write_all(f, pt, &p, last, oa, prot, freed);
+	return 0;
+}
+
+/* Pieces that continue each other as one: a cursor over a scatter list. */
+struct pt_pieces {
+	const struct sluice_pt_seg *seg;
+	uint32_t nr;
+	uint64_t oa;
+	uint64_t len;
+};
+
+static always_inline bool pt_piece_next(struct pt_pieces *s)
+{
+	if (s->nr == 0)
+		return false;
+	s->oa = s->seg->oa;
+	s->len = s->seg->len;
+	for (s->seg++, s->nr--; s->nr && s->seg->oa == s->oa + s->len;
+	     s->seg++, s->nr--)
+		s->len += s->seg->len;
+	return true;
+}
+
+/* The whole list, before anything is touched. Cold: says what is wrong. */
+int pt_check_pieces(const struct pt *pt, uint64_t iova,
+                    const struct sluice_pt_seg *seg, uint32_t nr, uint32_t prot,
+                    uint64_t *ret_last);
+
+static always_inline int pt_tmpl_map_sg(const struct pt_fmt *f, struct pt *pt,
+                                        struct pagecache *pc, uint64_t iova,
+                                        const struct sluice_pt_seg *seg,
+                                        uint32_t nr, uint32_t prot,
+                                        struct pt_freed *freed)
+{
+	struct pt_pieces s = {.seg = seg, .nr = nr};
+	struct pt_path p;
+	uint64_t at = iova;
+	uint64_t last;
+	int err = pt_check_pieces(pt, iova, seg, nr, prot, &last);
+
+	if (err)
+		return err;
+	if (f->grows && pt_grow(pt, pc, last))
+		return pt_no_memory();
+	pt_path_start(pt, &p, at);
+	while (pt_piece_next(&s)) {
+		struct pt_chunk c;
+
+		pt_path_move(f, &pt->geo, &p, at);
+		err = pt_prepare_all(f, pt, pc, &p, at + s.len - 1, s.oa, &c);
 		if (err)
-			return err == -EEXIST ? pt_occupied() : pt_no_memory();
-		end = pt_chunk_end(&c, p.at);
-		if (end > last)
-			break;
-		pt_path_move(&p, end);
+			return pt_map_error(err);
+		at += s.len;
 	}
 	/* No return from here: the leaves become visible. */
-	if (p.at == iova)
-		pt_chunk_write(f, pt, &c, oa, prot, freed);
-	else
-		pt_write_all(f, top, pt, iova, last, oa, prot, freed);
+	s = (struct pt_pieces){.seg = seg, .nr = nr};
+	at = iova;
+	pt_path_start(pt, &p, at);
+	while (pt_piece_next(&s)) {
+		pt_path_move(f, &pt->geo, &p, at);
+		pt_write_all(f, pt, &p, at + s.len - 1, s.oa, prot, freed);
+		prot &= ~PT_SW1;
+		at += s.len;
+	}
 	return 0;
 }
 
@@ -194,68 +234,43 @@ static always_inline int pt_tmpl_map(const struct pt_fmt *f, unsigned top,
  * The straight way: one leaf at a constant level into an empty slot of a
  * table that is there. False when it is not that simple; nothing was changed.
  */
-static always_inline bool pt_tmpl_map_one(const struct pt_fmt *f, unsigned top,
+static always_inline bool pt_tmpl_map_one(const struct pt_fmt *f,
                                           unsigned level, struct pt *pt,
                                           uint64_t iova, uint64_t oa,
                                           uint32_t prot)
 {
-	au64 *t = pt_table_at(f, top, pt->root, iova, level);
+	au64 *t = pt_table_at(f, pt, iova, level);
 	au64 *slot;
 
 	if (unlikely(!t))
 		return false;
-	slot = &t[pt_index(iova, level)];
-	if (unlikely(ld_rlx(slot)))
+	/* The root is higher. */
+	slot = &t[pt_index(f, &pt->geo, iova, level, PT_LEVELS_MAX)];
+	if (unlikely(pt_load_rlx(f, slot) != pt_empty(f, level)))
 		return false;
-	st_rel(slot, pt_leaf_word(f, level, oa, prot));
+	pt_store(f, slot, pt_leaf_word(f, &pt->geo, level, 0, oa, prot));
 	return true;
 }
 
-/* One 4 KiB or 2 MiB leaf, or false. */
-static always_inline bool pt_tmpl_map_fast(const struct pt_fmt *f, unsigned top,
+/* One leaf of level 0 or 1, or false. */
+static always_inline bool pt_tmpl_map_fast(const struct pt_fmt *f,
                                            struct pt *pt, uint64_t iova,
                                            uint64_t last, uint64_t oa,
                                            uint32_t prot)
 {
+	const struct pt_geo *g = &pt->geo;
 	uint64_t len_1 = last - iova;
 
-	if (((iova | oa) & PT_PAGE_MASK) || last > pt->max_iova ||
-	    iova > last || !pt_oa_ok(oa, len_1) || !pt_prot_ok(f, prot))
+	if (((iova | oa) & pt_page_mask(f, g)) || last > g->max_iova ||
+	    iova > last || !pt_oa_ok(f, pt, oa, len_1) ||
+	    !pt_prot_ok(f, prot) || g->flush)
 		return false;
-	if (likely(len_1 == pt_size(0) - 1))
-		return pt_tmpl_map_one(f, top, 0, pt, iova, oa, prot);
-	if (len_1 == pt_size(1) - 1 && aligned_lg2(iova | oa, pt_shift(1)))
-		return pt_tmpl_map_one(f, top, 1, pt, iova, oa, prot);
+	if (likely(len_1 == pt_page_mask(f, g)))
+		return pt_tmpl_map_one(f, 0, pt, iova, oa, prot);
+	if (len_1 == mask64(pt_shift(f, g, 1)) && f->top_min >= 2 &&
+	    aligned_lg2(iova | oa, pt_shift(f, g, 1)))
+		return pt_tmpl_map_one(f, 1, pt, iova, oa, prot);
 	return false;
-}
-
-static always_inline int pt_tmpl_populate(const struct pt_fmt *f, unsigned top,
-                                          struct pt *pt, struct pagecache *pc,
-                                          uint64_t iova, uint64_t last,
-                                          uint64_t oa)
-{
-	struct pt_path p;
-
-	if (!pt_range_ok(pt, iova, last) || !pt_oa_ok(oa, last - iova))
-		return pt_refuse_map(pt, iova, last, oa, f->need);
-	pt_path_start(&p, top, pt->root, iova);
-	for (;;) {
-		unsigned level =
-		        pt_best_level(top, p.at, last, oa + (p.at - iova));
-		int err = pt_path_build(f, &p, pc, level);
-		uint64_t end;
-
-		if (err == -ENOMEM)
-			return pt_no_memory();
-		/* A leaf in the way: no table is missing below it. */
-		end = align_down(p.at, pt_shift(p.level)) + pt_size(p.level);
-		if (!err)
-			end = p.at + ((uint64_t)pt_chunk_nr(level, p.at, last)
-			              << pt_shift(level));
-		if (end > last)
-			return 0;
-		pt_path_move(&p, end);
-	}
 }
 
 #endif

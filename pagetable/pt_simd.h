@@ -8,7 +8,8 @@
  * caller passes the IOVA on orders these stores like any other. A walker that
  * strays into the range meanwhile reads either the old or the new word: x86
  * CPUs with AVX move aligned pieces of at least 16 bytes whole (Intel SDM
- * vol. 3, 9.1.1 "Guaranteed Atomic Operations"), and a word never crosses one.
+ * vol. 3, 9.1.1 "Guaranteed Atomic Operations"), and a word never crosses one;
+ * Arm moves aligned 8-byte elements whole.
  * ThreadSanitizer knows only C11, so under it the scalar loops serve.
  */
 #ifndef SLUICE_PAGETABLE_PT_SIMD_H
@@ -18,7 +19,7 @@
 
 #define PT_SIMD_MIN 16u
 
-enum pt_simd { PT_SCALAR, PT_AVX2, PT_AVX512 };
+enum pt_simd { PT_SCALAR, PT_NEON, PT_AVX2, PT_AVX512 };
 
 /* What this CPU and this build can do. */
 enum pt_simd pt_simd_detect(void);

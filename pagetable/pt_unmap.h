@@ -13,42 +13,85 @@
 static always_inline int pt_would_split(void)
 {
 	return msg_lit(-ERANGE, "the range begins or ends inside a larger leaf:"
-	                        " unmap as it was mapped");
+	                        " unmap as it was mapped, or split it first");
+}
+
+static inline int pt_leaf_error(int err)
+{
+	if (err == -ERANGE)
+		return pt_would_split();
+	return err == -EBUSY ? pt_is_shared() : pt_not_mapped();
 }
 
 /* Bits by which two leaves of one run may differ: the walker's, and the head
  * mark where the caller merges over heads. */
 static always_inline uint64_t pt_run_keep(const struct pt_fmt *f,
-                                          const struct pt_gather *g)
+                                          const struct pt_gather *g,
+                                          unsigned level)
 {
 	uint64_t loose = f->accessed | f->dirty;
 
 	if (!g || g->merge_heads)
-		loose |= PT_WORD_SW1;
+		loose |= pt_word_sw1(f, level);
 	return ~loose;
 }
 
 /*
- * How many of nr leaves continue the first one. A continuation has no head
- * mark (it starts a run unless keep ignores it), and its address does not
- * carry into the software bits.
+ * How many of nr single-item leaves continue the first one, w. A continuation
+ * has no head mark (it starts a run unless keep ignores it), and its address
+ * does not carry into other bits.
  */
-static always_inline unsigned pt_run_nr(enum pt_simd simd, const au64 *slot,
-                                        unsigned nr, unsigned level,
+static always_inline unsigned pt_run_nr(const struct pt_fmt *f,
+                                        const struct pt *pt, const au64 *slot,
+                                        uint64_t w, unsigned nr, unsigned level,
                                         uint64_t keep)
 {
-	uint64_t step = pt_size(level);
-	uint64_t w = ld_rlx(slot);
-	uint64_t first = w & ~PT_WORD_SW1;
-	uint64_t room = (PT_ADDR - pt_word_oa(w)) >> pt_shift(level);
+	uint64_t step = pt_step(f, &pt->geo, level);
+	uint64_t first = w & ~pt_word_sw1(f, level);
+	uint64_t field = f->addr & mask64(f->oa_high ? 48 : 64);
+	unsigned shift = pt_shift(f, &pt->geo, level) - f->oa_shr;
+	uint64_t room = ((field | mask64(shift)) - (w & field)) >> shift;
 	unsigned skip = ((w ^ first) & keep) != 0; /* a head that counts */
+	unsigned i;
 
 	nr = (unsigned)min_u64(nr - 1, room) + 1;
-	if (nr == 1 || ((ld_rlx(&slot[1]) ^ (first + step)) & keep))
+	if (nr == 1 || ((pt_load_rlx(f, &slot[1]) ^ (first + step)) & keep))
 		return 1;
+	if (pt_swapped(f)) {
+		for (i = 2; i < nr; i++)
+			if ((pt_load_rlx(f, &slot[i]) ^ (first + i * step)) &
+			    keep)
+				break;
+		return i;
+	}
 	/* From the first word on, if possible: that is where lines begin. */
-	return skip + pt_words_run(simd, slot + skip, nr - skip,
+	return skip + pt_words_run(pt->simd, slot + skip, nr - skip,
 	                           first + skip * step, step, keep);
+}
+
+/* The run of leaves that begins at item i of a chunk. Returns its items. */
+static always_inline unsigned pt_run_at(const struct pt_fmt *f,
+                                        const struct pt *pt,
+                                        const struct pt_chunk *c, uint64_t iova,
+                                        unsigned i, uint64_t keep,
+                                        struct pt_run *ret)
+{
+	const struct pt_geo *g = &pt->geo;
+	uint64_t w = pt_load_rlx(f, &c->slot[i]);
+	unsigned cont = pt_word_cont(f, g, w, c->level);
+	unsigned shift = pt_shift(f, g, c->level);
+	unsigned n = cont ? 1u << cont
+	                  : pt_run_nr(f, pt, &c->slot[i], w, c->nr - i,
+	                              c->level, keep);
+	uint64_t first = iova + ((uint64_t)i << shift);
+
+	*ret = (struct pt_run){
+	        .iova = first,
+	        .last = first + ((uint64_t)n << shift) - 1,
+	        .oa = pt_word_oa(f, g, w, c->level, cont),
+	        .prot = pt_word_prot(f, w, c->level),
+	};
+	return n;
 }
 
 /* Adds a run to what this call has recorded from slot from on; false when
@@ -74,197 +117,233 @@ static always_inline bool pt_gather_add(struct pt_gather *g, uint32_t from,
 	return true;
 }
 
-/* Records and clears nr leaves; returns how many fitted into g. */
+/* Records and clears the leaves of a chunk; returns the items that fitted into
+ * g. */
 static always_inline unsigned pt_chunk_remove(
         const struct pt_fmt *f, const struct pt *pt, const struct pt_chunk *c,
         uint64_t iova, struct pt_gather *g, uint32_t from)
 {
-	uint64_t keep = pt_run_keep(f, g);
+	uint64_t keep = pt_run_keep(f, g, c->level);
 	unsigned done = 0;
 
-	if (!g || !g->run) {
-		pt_words_clear(pt->simd, c->slot, c->nr);
-		return c->nr;
-	}
+	if (!g || !g->run)
+		done = c->nr;
 	while (done < c->nr) {
-		uint64_t w = ld_rlx(&c->slot[done]);
-		unsigned n = pt_run_nr(pt->simd, &c->slot[done], c->nr - done,
-		                       c->level, keep);
-		uint64_t first = iova + ((uint64_t)done << pt_shift(c->level));
-		uint64_t len = (uint64_t)n << pt_shift(c->level);
-		struct pt_run run = {
-		        .iova = first,
-		        .last = first + len - 1,
-		        .oa = pt_word_oa(w),
-		        .prot = pt_word_prot(f, w),
-		};
+		struct pt_run run;
+		unsigned n = pt_run_at(f, pt, c, iova, done, keep, &run);
 
 		if (!pt_gather_add(g, from, &run))
 			break;
 		done += n;
 	}
-	pt_words_clear(pt->simd, c->slot, done);
+	pt_run_clear(f, pt, c->slot, done, c->level);
 	return done;
+}
+
+/* Do the entries at both ends of a chunk of leaves lie inside it? Those between
+ * do, then. A chunk that a hole cuts short is cut back to whole entries. */
+static always_inline bool pt_chunk_whole(const struct pt_fmt *f,
+                                         const struct pt *pt,
+                                         const struct pt_chunk *c,
+                                         unsigned index)
+{
+	const struct pt_geo *g = &pt->geo;
+	uint64_t w;
+	unsigned end = index + c->nr;
+
+	if (f->cont == PT_CONT_NONE)
+		return true;
+	w = pt_load_rlx(f, c->slot);
+	if (index & mask64(pt_word_cont(f, g, w, c->level)))
+		return false;
+	w = pt_load_rlx(f, &c->slot[c->nr - 1]);
+	return (end & mask64(pt_word_cont(f, g, w, c->level))) == 0;
 }
 
 /*
  * The leaves at p->at that one table holds, as far as last. 0, -ENOENT,
- * -ERANGE. Only the first is known to be a leaf.
+ * -ERANGE, -EBUSY. Only the first is known to be a leaf.
  */
 static always_inline int pt_chunk_find(const struct pt_fmt *f,
-                                       struct pt_path *p, uint64_t last,
-                                       struct pt_chunk *c)
+                                       const struct pt *pt, struct pt_path *p,
+                                       uint64_t last, struct pt_chunk *c)
 {
-	uint64_t w = pt_path_settle(f, p, 0);
+	const struct pt_geo *g = &pt->geo;
+	uint64_t w = pt_path_settle(f, g, p, 0);
+	unsigned shift = pt_shift(f, g, p->level);
+	unsigned index;
 
-	if (!pt_is_leaf(f, w, p->level))
-		return -ENOENT;
+	if (unlikely(!pt_is_leaf(f, w, p->level)))
+		return pt_is_link(f, w, p->level) ? -EBUSY : -ENOENT;
+	index = pt_index(f, g, p->at, p->level, p->top);
 	c->level = p->level;
-	c->slot = pt_path_slot(p);
-	c->nr = pt_chunk_nr(p->level, p->at, last);
-	if (!aligned_lg2(p->at, pt_shift(p->level)) || c->nr == 0)
+	c->slot = &p->tbl[p->level][index];
+	c->cont = 0;
+	c->nr = (unsigned)min_u64(pt_slots(f, g, p->level, p->top) - index,
+	                          pt_items(last - p->at, shift));
+	if (!aligned_lg2(p->at, shift) || c->nr == 0)
 		return -ERANGE;
 	return 0;
 }
 
-/* The whole range consists of whole leaves: 0, -ENOENT, -ERANGE. */
-static always_inline int pt_check_mapped(const struct pt_fmt *f, unsigned top,
-                                         const struct pt *pt, uint64_t iova,
-                                         uint64_t last)
+/* Cuts a chunk to the leaves it begins with and sees that they are whole. 0,
+ * -ERANGE. */
+static always_inline int pt_chunk_trim(const struct pt_fmt *f,
+                                       const struct pt *pt,
+                                       const struct pt_path *p,
+                                       struct pt_chunk *c)
+{
+	c->nr = pt_run_leaves(f, pt, c->slot, c->nr, c->level);
+	if (f->cont != PT_CONT_NONE &&
+	    !pt_chunk_whole(f, pt, c,
+	                    pt_index(f, &pt->geo, p->at, p->level, p->top)))
+		return -ERANGE;
+	return 0;
+}
+
+/* The whole range consists of whole leaves: 0, -ENOENT, -ERANGE, -EBUSY. */
+static inline int pt_check_mapped(const struct pt_fmt *f, const struct pt *pt,
+                                  uint64_t iova, uint64_t last)
 {
 	struct pt_path p;
 
-	pt_path_start(&p, top, pt->root, iova);
+	pt_path_start(pt, &p, iova);
+	if (!pt_in_reach(f, &pt->geo, last, p.top))
+		return -ENOENT;
 	for (;;) {
 		struct pt_chunk c;
 		uint64_t end;
-		int err = pt_chunk_find(f, &p, last, &c);
+		int err = pt_chunk_find(f, pt, &p, last, &c);
 
+		if (!err)
+			err = pt_chunk_trim(f, pt, &p, &c);
 		if (err)
 			return err;
-		c.nr = pt_words_any(pt->simd, c.slot, c.nr,
-		                    pt_leaf_mask(f, c.level));
-		end = pt_chunk_end(&c, p.at);
-		if (end > last)
+		end = pt_chunk_last(f, &pt->geo, &c, p.at);
+		if (end >= last)
 			return 0;
-		pt_path_move(&p, end);
+		pt_path_move(f, &pt->geo, &p, end + 1);
 	}
 }
 
 static always_inline int64_t pt_tmpl_remove(const struct pt_fmt *f,
-                                            unsigned top, struct pt *pt,
-                                            uint64_t iova, uint64_t last,
-                                            struct pt_gather *g)
+                                            struct pt *pt, uint64_t iova,
+                                            uint64_t last, struct pt_gather *g)
 {
 	uint32_t from = g ? g->nr : 0;
 	struct pt_path p;
 
-	pt_path_start(&p, top, pt->root, iova);
+	pt_path_start(pt, &p, iova);
 	for (;;) {
 		struct pt_chunk c;
 		uint64_t end;
 		unsigned found;
 
-		if (pt_chunk_find(f, &p, last, &c))
+		if (pt_chunk_find(f, pt, &p, last, &c) ||
+		    pt_chunk_trim(f, pt, &p, &c))
 			break; /* the owner broke the promise: stop here */
-		c.nr = pt_words_any(pt->simd, c.slot, c.nr,
-		                    pt_leaf_mask(f, c.level));
 		found = c.nr;
 		c.nr = pt_chunk_remove(f, pt, &c, p.at, g, from);
-		end = pt_chunk_end(&c, p.at);
-		if (end > last || c.nr < found)
-			return (int64_t)(end - iova);
-		pt_path_move(&p, end);
+		end = pt_chunk_last(f, &pt->geo, &c, p.at);
+		if (end >= last || c.nr < found)
+			return (int64_t)(end - iova + 1);
+		pt_path_move(f, &pt->geo, &p, end + 1);
 	}
 	return (int64_t)(p.at - iova);
 }
 
 /* A range that is one run in one table, without a second look. False: not
  * that simple, nothing was changed. */
-static always_inline bool pt_unmap_run(const struct pt_fmt *f, unsigned top,
-                                       struct pt *pt, uint64_t iova,
-                                       uint64_t last, struct pt_gather *g)
+static always_inline bool pt_unmap_run(const struct pt_fmt *f, struct pt *pt,
+                                       uint64_t iova, uint64_t last,
+                                       struct pt_gather *g)
 {
 	struct pt_path p;
 	struct pt_chunk c;
+	struct pt_run run;
 
-	pt_path_start(&p, top, pt->root, iova);
-	if (pt_chunk_find(f, &p, last, &c) || pt_chunk_end(&c, iova) <= last)
+	pt_path_start(pt, &p, iova);
+	if (!pt_in_reach(f, &pt->geo, last, p.top) ||
+	    pt_chunk_find(f, pt, &p, last, &c) ||
+	    pt_chunk_last(f, &pt->geo, &c, iova) < last)
 		return false;
 	if (g && g->run) {
-		uint64_t w = ld_rlx(c.slot);
-		struct pt_run run = {iova, last, pt_word_oa(w),
-		                     pt_word_prot(f, w)};
-
-		if (pt_run_nr(pt->simd, c.slot, c.nr, c.level,
-		              pt_run_keep(f, g)) != c.nr ||
+		/* The run may be longer than the chunk: a larger entry. */
+		if (pt_run_at(f, pt, &c, iova, 0, pt_run_keep(f, g, c.level),
+		              &run) != c.nr ||
+		    !pt_chunk_whole(
+		            f, pt, &c,
+		            pt_index(f, &pt->geo, iova, c.level, p.top)) ||
 		    !pt_gather_add(g, g->nr, &run))
 			return false;
-	} else if (pt_words_any(pt->simd, c.slot, c.nr,
-	                        pt_leaf_mask(f, c.level)) != c.nr) {
-		return false;
+	} else {
+		unsigned nr = c.nr;
+
+		if (pt_chunk_trim(f, pt, &p, &c) || c.nr != nr)
+			return false;
 	}
-	pt_words_clear(pt->simd, c.slot, c.nr);
+	pt_run_clear(f, pt, c.slot, c.nr, c.level);
 	return true;
 }
 
 /* Any range, any state. */
-static always_inline int64_t pt_tmpl_unmap(const struct pt_fmt *f, unsigned top,
+static always_inline int64_t pt_tmpl_unmap(const struct pt_fmt *f,
                                            struct pt *pt, uint64_t iova,
                                            uint64_t last, struct pt_gather *g)
 {
 	int err;
 
-	if (!pt_range_ok(pt, iova, last))
+	if (!pt_range_ok(f, pt, iova, last))
 		return pt_refuse_range(pt, iova, last);
-	if (pt_unmap_run(f, top, pt, iova, last, g))
+	if (pt_unmap_run(f, pt, iova, last, g))
 		return (int64_t)(last - iova + 1);
-	err = pt_check_mapped(f, top, pt, iova, last);
+	err = pt_check_mapped(f, pt, iova, last);
 	if (err)
-		return err == -ERANGE ? pt_would_split() : pt_not_mapped();
+		return pt_leaf_error(err);
 	/* No return from here: the leaves disappear. */
-	return pt_tmpl_remove(f, top, pt, iova, last, g);
+	return pt_tmpl_remove(f, pt, iova, last, g);
 }
 
-/* The straight way: one leaf at a constant level. */
+/* The straight way: one single-item leaf at a constant level. */
 static always_inline bool pt_tmpl_unmap_one(const struct pt_fmt *f,
-                                            unsigned top, unsigned level,
-                                            struct pt *pt, uint64_t iova,
-                                            struct pt_gather *g)
+                                            unsigned level, struct pt *pt,
+                                            uint64_t iova, struct pt_gather *g)
 {
-	au64 *t = pt_table_at(f, top, pt->root, iova, level);
+	au64 *t = pt_table_at(f, pt, iova, level);
 	au64 *slot;
 	uint64_t w;
 
 	if (unlikely(!t))
 		return false;
-	slot = &t[pt_index(iova, level)];
-	w = ld_rlx(slot);
-	if (unlikely(!pt_is_leaf(f, w, level)))
+	slot = &t[pt_index(f, &pt->geo, iova, level, PT_LEVELS_MAX)];
+	w = pt_load_rlx(f, slot);
+	if (unlikely(!pt_is_leaf(f, w, level)) ||
+	    pt_word_cont(f, &pt->geo, w, level))
 		return false;
 	if (g && g->run) {
 		if (unlikely(g->nr == g->max))
 			return false;
-		pt_leaf_run(f, level, iova, w, &g->run[g->nr++]);
+		pt_leaf_run(f, &pt->geo, level, iova, w, &g->run[g->nr++]);
 	}
-	st_rlx(slot, 0);
+	pt_clear(f, slot, level);
 	return true;
 }
 
-/* One 4 KiB or 2 MiB leaf, or false. */
+/* One leaf of level 0 or 1, or false. */
 static always_inline bool pt_tmpl_unmap_fast(const struct pt_fmt *f,
-                                             unsigned top, struct pt *pt,
-                                             uint64_t iova, uint64_t last,
-                                             struct pt_gather *g)
+                                             struct pt *pt, uint64_t iova,
+                                             uint64_t last, struct pt_gather *g)
 {
 	uint64_t len_1 = last - iova;
 
-	if ((iova & PT_PAGE_MASK) || last > pt->max_iova || iova > last)
+	if ((iova & pt_page_mask(f, &pt->geo)) || last > pt->geo.max_iova ||
+	    iova > last || pt->geo.flush)
 		return false;
-	if (likely(len_1 == pt_size(0) - 1))
-		return pt_tmpl_unmap_one(f, top, 0, pt, iova, g);
-	if (len_1 == pt_size(1) - 1 && aligned_lg2(iova, pt_shift(1)))
-		return pt_tmpl_unmap_one(f, top, 1, pt, iova, g);
+	if (likely(len_1 == pt_page_mask(f, &pt->geo)))
+		return pt_tmpl_unmap_one(f, 0, pt, iova, g);
+	if (len_1 == mask64(pt_shift(f, &pt->geo, 1)) && f->top_min >= 2 &&
+	    aligned_lg2(iova, pt_shift(f, &pt->geo, 1)))
+		return pt_tmpl_unmap_one(f, 1, pt, iova, g);
 	return false;
 }
 

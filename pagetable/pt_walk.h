@@ -7,17 +7,20 @@
 
 #include "pagetable/pt_path.h"
 
-static always_inline void pt_leaf_run(const struct pt_fmt *f, unsigned level,
+static always_inline void pt_leaf_run(const struct pt_fmt *f,
+                                      const struct pt_geo *g, unsigned level,
                                       uint64_t iova, uint64_t w,
                                       struct pt_run *ret)
 {
-	uint64_t first = align_down(iova, pt_shift(level));
+	unsigned cont = pt_word_cont(f, g, w, level);
+	uint64_t size_1 = mask64(pt_shift(f, g, level) + cont);
+	uint64_t first = iova & ~size_1;
 
 	*ret = (struct pt_run){
 	        .iova = first,
-	        .last = first + mask64(pt_shift(level)),
-	        .oa = pt_word_oa(w),
-	        .prot = pt_word_prot(f, w),
+	        .last = first + size_1,
+	        .oa = pt_word_oa(f, g, w, level, cont),
+	        .prot = pt_word_prot(f, w, level),
 	};
 }
 
@@ -40,46 +43,68 @@ static always_inline int pt_too_wide(void)
  * gen pairs with the fence in recycle() of pt_public.c: new words of a page
  * are stored after gen was bumped.
  */
-static always_inline bool pt_walk_step(const struct pt_fmt *f, unsigned level,
-                                       au64 **t, uint64_t iova, uint64_t *w,
-                                       const au64 *gen, uint64_t born)
+static always_inline bool pt_walk_step(const struct pt_fmt *f,
+                                       const struct pt_geo *g, unsigned level,
+                                       unsigned top, au64 **t, uint64_t iova,
+                                       uint64_t *w, const au64 *gen,
+                                       uint64_t born)
 {
-	return pt_step(f, level, t, iova, w) && (!gen || ld_rlx(gen) == born);
+	*w = pt_load(f, &(*t)[pt_index(f, g, iova, level, top)]);
+	if (unlikely(!pt_is_link(f, *w, level)))
+		return false;
+	*t = pt_word_table(f, *w);
+	return !gen || ld_rlx(gen) == born;
 }
 
-static always_inline int pt_tmpl_walk(const struct pt_fmt *f, unsigned top,
+/* Down to the word that decides; returns its level. */
+static always_inline unsigned pt_descend(const struct pt_fmt *f,
+                                         const struct pt_geo *g, unsigned top,
+                                         au64 *t, uint64_t iova, uint64_t *w,
+                                         const au64 *gen, uint64_t born)
+{
+	if (f->top_max >= 5 && top >= 5 &&
+	    !pt_walk_step(f, g, 5, top, &t, iova, w, gen, born))
+		return 5;
+	if (f->top_max >= 4 && top >= 4 &&
+	    !pt_walk_step(f, g, 4, top, &t, iova, w, gen, born))
+		return 4;
+	if (f->top_max >= 3 && (f->top_min >= 3 || top >= 3) &&
+	    !pt_walk_step(f, g, 3, top, &t, iova, w, gen, born))
+		return 3;
+	if (f->top_max >= 2 && (f->top_min >= 2 || top >= 2) &&
+	    !pt_walk_step(f, g, 2, top, &t, iova, w, gen, born))
+		return 2;
+	if ((f->top_min >= 1 || top >= 1) &&
+	    !pt_walk_step(f, g, 1, top, &t, iova, w, gen, born))
+		return 1;
+	*w = pt_load(f, &t[pt_index(f, g, iova, 0, top)]);
+	return 0;
+}
+
+static always_inline int pt_tmpl_walk(const struct pt_fmt *f,
                                       const struct pt *pt, uint64_t iova,
                                       const au64 *gen, struct pt_run *ret)
 {
+	const struct pt_geo *g = &pt->geo;
 	unsigned level;
 	uint64_t born;
+	uint64_t root;
 	uint64_t w;
-	au64 *t;
 
-	if (unlikely(iova > pt->max_iova))
+	if (unlikely(iova > g->max_iova))
 		return pt_too_wide();
 	do {
 		born = gen ? ld_acq(gen) : 0;
-		t = pt->root;
-		level = 4;
-		if (top >= 4 && !pt_walk_step(f, 4, &t, iova, &w, gen, born))
-			continue;
-		level = 3;
-		if (top >= 3 && !pt_walk_step(f, 3, &t, iova, &w, gen, born))
-			continue;
-		level = 2;
-		if (!pt_walk_step(f, 2, &t, iova, &w, gen, born))
-			continue;
-		level = 1;
-		if (!pt_walk_step(f, 1, &t, iova, &w, gen, born))
-			continue;
-		level = 0;
-		w = pt_load(&t[pt_index(iova, 0)]);
+		root = pt_root_word(pt);
+		if (unlikely(!pt_in_reach(f, g, iova, pt_root_top(root))))
+			return pt_not_mapped();
+		level = pt_descend(f, g, pt_root_top(root), pt_root_table(root),
+		                   iova, &w, gen, born);
 	} while (gen && unlikely(ld_rlx(gen) != born));
 	/* A page on its way out holds a chain word, which is no leaf. */
 	if (unlikely(!pt_is_leaf(f, w, level)))
 		return pt_not_mapped();
-	pt_leaf_run(f, level, iova, w, ret);
+	pt_leaf_run(f, g, level, iova, w, ret);
 	return 0;
 }
 

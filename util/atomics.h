@@ -47,6 +47,7 @@ typedef _Atomic uint32_t au32;
  * ThreadSanitizer does not model fences; where TSan must see the edge use
  * seq_cst operations (ld_sc, st_sc, faa_sc) instead. */
 #define fence_sc() atomic_thread_fence(memory_order_seq_cst)
+#define fence_rel() atomic_thread_fence(memory_order_release)
 #define ld_sc(p) atomic_load_explicit((p), memory_order_seq_cst)
 #define st_sc(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
 #define faa_sc(p, v) atomic_fetch_add_explicit((p), (v), memory_order_seq_cst)

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "util/atomics.h"
 #include "util/bits.h"
 #include "util/idxstack.h"
 
@@ -18,7 +17,9 @@ struct pagepool {
 	size_t map_len;
 	void *map;
 	uint64_t max_pages;
+	unsigned page_lg2;
 	au32 *next; /* links of free pages, kept outside: pages stay zero */
+	au32 *counter;
 	_Alignas(CACHELINE) struct idxstack free;
 	_Alignas(CACHELINE) au64 bump;
 	_Alignas(CACHELINE) au64 nr_free;
@@ -32,29 +33,33 @@ static void *reserve(size_t len)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-int pagepool_create(uint64_t max_pages, struct pagepool **ret_pool)
+int pagepool_create(uint64_t max_pages, unsigned page_lg2,
+                    struct pagepool **ret_pool)
 {
+	unsigned align_lg2 = page_lg2 > HUGE_LG2 ? page_lg2 : HUGE_LG2;
 	size_t size = align_up(sizeof(struct pagepool), 6);
 	struct pagepool *pool;
 
-	if (max_pages == 0 || max_pages > bit64(31))
+	if (max_pages == 0 || max_pages > bit64(31) || page_lg2 < 3 ||
+	    page_lg2 > 40 || max_pages > bit64(62 - page_lg2))
 		return -EINVAL;
 	pool = aligned_alloc(CACHELINE, size);
 	if (!pool)
 		return -ENOMEM;
-	*pool = (struct pagepool){.max_pages = max_pages};
-	/* A huge page of slack lets the base be huge-page aligned. */
-	pool->map_len = max_pages * PAGEPOOL_PAGE + bit64(HUGE_LG2);
+	*pool = (struct pagepool){.max_pages = max_pages, .page_lg2 = page_lg2};
+	/* Slack lets the base be aligned, to a huge page at least. */
+	pool->map_len = (max_pages << page_lg2) + bit64(align_lg2);
 	pool->map = reserve(pool->map_len);
 	pool->next = reserve(max_pages * sizeof(*pool->next));
-	if (!pool->map || !pool->next) {
+	pool->counter = reserve(max_pages * sizeof(*pool->counter));
+	if (!pool->map || !pool->next || !pool->counter) {
 		pagepool_destroy(pool);
 		return -ENOMEM;
 	}
 	idxstack_init(&pool->free, pool->next);
-	pool->base = (uint8_t *)align_up((uintptr_t)pool->map, HUGE_LG2);
+	pool->base = (uint8_t *)align_up((uintptr_t)pool->map, align_lg2);
 	/* Advice only: plain pages serve as well, slower on cold walks. */
-	(void)madvise(pool->base, max_pages * PAGEPOOL_PAGE, MADV_HUGEPAGE);
+	(void)madvise(pool->base, max_pages << page_lg2, MADV_HUGEPAGE);
 	*ret_pool = pool;
 	return 0;
 }
@@ -67,6 +72,8 @@ void pagepool_destroy(struct pagepool *pool)
 		munmap(pool->map, pool->map_len);
 	if (pool->next)
 		munmap(pool->next, pool->max_pages * sizeof(*pool->next));
+	if (pool->counter)
+		munmap(pool->counter, pool->max_pages * sizeof(*pool->counter));
 	free(pool);
 }
 
@@ -117,6 +124,38 @@ static void refill(struct pagecache *pc)
 		pc->idx[pc->nr++] = (uint32_t)(i - 1);
 }
 
+unsigned pagepool_page_lg2(const struct pagepool *pool)
+{
+	return pool->page_lg2;
+}
+
+au32 *pagepool_counter(struct pagepool *pool, const void *page)
+{
+	size_t off = (size_t)((const uint8_t *)page - pool->base);
+
+	return &pool->counter[off >> pool->page_lg2];
+}
+
+void *pagepool_span(struct pagepool *pool, unsigned n_lg2)
+{
+	uint64_t bump = ld_rlx(&pool->bump);
+	uint64_t first;
+	uint32_t idx;
+
+	do {
+		first = align_up(bump, n_lg2);
+		if (first + bit64(n_lg2) > pool->max_pages)
+			return NULL;
+	} while (!cas_rlx(&pool->bump, &bump, first + bit64(n_lg2)));
+	/* What lies before the aligned start is free. */
+	for (; bump < first; bump++) {
+		idx = (uint32_t)bump;
+		faa_rlx(&pool->nr_free, 1);
+		idxstack_push(&pool->free, &idx, 1);
+	}
+	return pool->base + ((size_t)first << pool->page_lg2);
+}
+
 void pagecache_init(struct pagecache *pc, struct pagepool *pool)
 {
 	pc->pool = pool;
@@ -135,15 +174,16 @@ void *pagecache_get(struct pagecache *pc)
 		if (pc->nr == 0)
 			return NULL;
 	}
-	return pc->pool->base + (size_t)pc->idx[--pc->nr] * PAGEPOOL_PAGE;
+	return pc->pool->base +
+	       ((size_t)pc->idx[--pc->nr] << pc->pool->page_lg2);
 }
 
 #ifndef NDEBUG
-static bool page_is_zero(const void *page)
+static bool page_is_zero(const void *page, unsigned page_lg2)
 {
 	const uint64_t *w = page;
 
-	for (unsigned i = 0; i < PAGEPOOL_PAGE / sizeof(*w); i++)
+	for (uint64_t i = 0; i < bit64(page_lg2) / sizeof(*w); i++)
 		if (w[i])
 			return false;
 	return true;
@@ -154,8 +194,8 @@ void pagecache_put(struct pagecache *pc, void *page)
 {
 	size_t off = (size_t)((uint8_t *)page - pc->pool->base);
 
-	assert(page_is_zero(page));
+	assert(page_is_zero(page, pc->pool->page_lg2));
 	if (pc->nr == PAGECACHE_MAX)
 		push_free(pc, PAGECACHE_MAX / 2);
-	pc->idx[pc->nr++] = (uint32_t)(off / PAGEPOOL_PAGE);
+	pc->idx[pc->nr++] = (uint32_t)(off >> pc->pool->page_lg2);
 }

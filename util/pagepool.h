@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Zeroed 4 KiB pages for page tables, without a system call after creation.
+ * Zeroed pages for page tables, all of one power-of-two size and aligned to it,
+ * without a system call after creation.
  *
  * A pool reserves address space once; memory arrives by page fault on first
  * touch, in transparent huge pages where the kernel grants them. A thread
@@ -13,6 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util/atomics.h"
+
+#define PAGEPOOL_LG2 12u /* of most table formats */
 #define PAGEPOOL_PAGE 4096u
 #define PAGECACHE_MAX 64
 
@@ -25,14 +29,23 @@ struct pagecache {
 	uint32_t idx[PAGECACHE_MAX];
 };
 
-/* Control. -EINVAL for 0 or more than 2^31 pages, -ENOMEM. */
-int pagepool_create(uint64_t max_pages, struct pagepool **ret_pool);
+/* Control. -EINVAL for 0 or more than 2^31 pages, -ENOMEM. Pages of 2^page_lg2
+ * bytes, 8 to 2^40. */
+int pagepool_create(uint64_t max_pages, unsigned page_lg2,
+                    struct pagepool **ret_pool);
 /* Control; every cache must have been drained. NULL is fine. */
 void pagepool_destroy(struct pagepool *pool);
 
 /* Pages handed out and not returned, any thread, approximate by what lies in
  * caches. */
 uint64_t pagepool_used(const struct pagepool *pool);
+
+/* 2^n_lg2 pages side by side, aligned to their size; NULL when the pool's limit
+ * is reached. They go back one by one. */
+void *pagepool_span(struct pagepool *pool, unsigned n_lg2);
+/* A counter of the caller's for a page in use: 0 at first. */
+au32 *pagepool_counter(struct pagepool *pool, const void *page);
+unsigned pagepool_page_lg2(const struct pagepool *pool);
 
 void pagecache_init(struct pagecache *pc, struct pagepool *pool);
 /* Returns every cached page to the pool. */

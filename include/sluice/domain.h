@@ -37,8 +37,9 @@ struct sluice_domain_cfg {
 	enum sluice_backend backend;
 	enum sluice_mode mode;
 	/* Format of the domain's own table. It bounds the aperture. */
+	/* One whose tables are 4 KiB: any but s390 and tce. */
 	enum sluice_pt_format format;
-	uint32_t iova_bits; /* see sluice_pt_create(); 0 for 48 */
+	uint32_t iova_bits; /* see enum sluice_pt_format; 0: its default */
 	uint32_t flags;     /* SLUICE_DOMAIN_* */
 	/* Aperture, closed; both 0: everything the format, and for a kernel
 	 * backend the kernel, allows, except page 0. */

@@ -17,7 +17,7 @@ import tempfile
 
 ROOMS = ('pagetable', 'iotlb')
 # Calls what its caller passed in: that is its purpose.
-CALLBACK = re.compile(r'dump')
+CALLBACK = re.compile(r'dump|tour|pt_tell')
 # One indirect call, through the format's ops table, at object height: only a
 # function that other files call may do that, never an instance of a template.
 DISPATCH = re.compile(r'^(sluice_)?pt_\w+$')

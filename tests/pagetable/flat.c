@@ -123,6 +123,8 @@ int flat_set_dirty(struct flat *f, uint64_t iova)
 
 	if (!at(f, iova)->prot)
 		return -ENOENT;
+	if (!(at(f, iova)->prot & SLUICE_WRITE))
+		return -EACCES;
 	flat_leaf(f, iova, &first, &last);
 	for (uint64_t a = first; a <= last; a += 4096)
 		at(f, a)->dirty = 1;

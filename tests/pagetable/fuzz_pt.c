@@ -135,7 +135,7 @@ static void do_map(struct fuzz *z, struct op *op, bool claim)
 	if (claim && got == 0)
 		adopt_sizes(z, op);
 	if (op->flag)
-		pt_free_list(&z->freed, &z->pc);
+		pt_free_list(z->pt, &z->freed, &z->pc);
 }
 
 static void do_populate(struct fuzz *z, const struct op *op)
@@ -216,23 +216,25 @@ static void run_op(struct fuzz *z, const uint8_t *b)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const unsigned bits[] = {48, 57, 39, 48, 57};
+	struct sluice_pt_config cfg = {0};
 	struct fuzz z = {0};
 	unsigned kind;
 
 	if (size < 2)
 		return 0;
 	kind = data[0] % 5;
-	CHECK(pagepool_create(6 + data[1] % 64, &z.pool) == 0);
+	CHECK(pagepool_create(6 + data[1] % 64, 12, &z.pool) == 0);
 	pagecache_init(&z.pc, z.pool);
-	CHECK(pt_create(kind < 2 ? SLUICE_PT_X86_64 : SLUICE_PT_VTDSS,
-	                bits[kind], &z.pc, &z.pt) == 0);
+	cfg.format = kind < 2 ? SLUICE_PT_X86_64 : SLUICE_PT_VTDSS;
+	cfg.iova_bits = bits[kind];
+	CHECK(pt_create(&cfg, &z.pc, &z.pt) == 0);
 	flat_init(&z.f, BASE, GIB1 / KIB4);
 	for (size_t i = 2; i + 6 <= size && i < 600; i += 6)
 		run_op(&z, data + i);
 	CHECK(flat_agrees(&z.f, z.pt, BASE, BASE + 4 * MIB2 - 1));
 	CHECK(flat_agrees(&z.f, z.pt, BASE + 509 * MIB2, BASE + GIB1 - 1));
 	flat_done(&z.f);
-	pt_free_list(&z.freed, &z.pc);
+	pt_free_list(z.pt, &z.freed, &z.pc);
 	pt_destroy(z.pt, &z.pc);
 	pagecache_drain(&z.pc);
 	CHECK(pagepool_used(z.pool) == 0);

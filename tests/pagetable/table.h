@@ -33,16 +33,18 @@ struct table {
 
 static inline void table_open(struct table *t, struct kind k, uint64_t pages)
 {
+	struct sluice_pt_config cfg = {.format = k.format, .iova_bits = k.bits};
+
 	*t = (struct table){0};
-	assert_int_equal(pagepool_create(pages, &t->pool), 0);
+	assert_int_equal(pagepool_create(pages, 12, &t->pool), 0);
 	pagecache_init(&t->pc, t->pool);
-	assert_int_equal(pt_create(k.format, k.bits, &t->pc, &t->pt), 0);
+	assert_int_equal(pt_create(&cfg, &t->pc, &t->pt), 0);
 }
 
 /* Everything must have come back to the pool. */
 static inline void table_close(struct table *t)
 {
-	pt_free_list(&t->freed, &t->pc);
+	pt_free_list(t->pt, &t->freed, &t->pc);
 	pt_destroy(t->pt, &t->pc);
 	pagecache_drain(&t->pc);
 	assert_int_equal(pagepool_used(t->pool), 0);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * `sluice pt` from outside: scripts in, text and JSON out, exit codes. The
- * JSON dump goes to the independent decoder. Each run is a child process with
- * files for its three streams.
+ * JSON dump goes to the independent decoder.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,116 +9,55 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <cjson/cJSON.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "judge_dump.h"
-#include "tools/tool.h"
+#include "run_cmd.h"
 
 #define WINDOW_PAGES (UINT64_C(4) << 18)
 
-struct ran {
-	int code;
-	char *out;
-	char *err;
-};
-
-static char *slurp(FILE *f)
-{
-	long len;
-	char *s;
-
-	fseek(f, 0, SEEK_END);
-	len = ftell(f);
-	assert_true(len >= 0);
-	s = calloc(1, (size_t)len + 1);
-	assert_non_null(s);
-	rewind(f);
-	assert_int_equal(fread(s, 1, (size_t)len, f), len);
-	fclose(f);
-	return s;
-}
-
-static struct ran run(const char *script, char *const *argv)
-{
-	FILE *in = tmpfile();
-	FILE *out = tmpfile();
-	FILE *err = tmpfile();
-	struct ran r = {0};
-	int status = 0;
-	int argc = 0;
-	pid_t pid;
-
-	assert_true(in && out && err);
-	assert_int_equal(fwrite(script, 1, strlen(script), in), strlen(script));
-	rewind(in);
-	while (argv[argc])
-		argc++;
-	fflush(stdout);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		char *copy[16] = {0};
-
-		memcpy(copy, argv, (size_t)argc * sizeof(*argv));
-		dup2(fileno(in), 0);
-		dup2(fileno(out), 1);
-		dup2(fileno(err), 2);
-		status = cmd_pt(argc, copy);
-		fflush(stdout);
-		_exit(status);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	r.code = WEXITSTATUS(status);
-	r.out = slurp(out);
-	r.err = slurp(err);
-	fclose(in);
-	return r;
-}
-
-static void done(struct ran *r)
-{
-	free(r->out);
-	free(r->err);
-}
-
-#define ARGS(...) ((char *[]){"pt", __VA_ARGS__, NULL})
-
-static void expect(const char *script, char *const *argv, int code,
-                   const char *out, const char *err)
-{
-	struct ran r = run(script, argv);
-
-	assert_int_equal(r.code, code);
-	if (out)
-		assert_string_equal(r.out, out);
-	if (err && !strstr(r.err, err))
-		fail_msg("'%s' lacks '%s'", r.err, err);
-	if (!err)
-		assert_string_equal(r.err, "");
-	done(&r);
-}
-
 static void test_usage(void **state)
 {
+	static const struct {
+		char *f, *a, *b;
+		const char *says;
+	} bad[] = {
+	        {"vtdss", "--granule", "16k", "pages of 2^12 bytes"},
+	        {"vtdss", "--granule", "5000", "--granule 5000: write"},
+	        {"vtdss", "--granule", "0", "--granule 0: write"},
+	        {"arm_lpae_s1", "--granule", "13", "12, 14 or 16"},
+	        {"vtdss", "--levels", "5", "has 4"},
+	        {"amdv1", "--levels", "6", "do not need 6"},
+	        {"tce", "--levels", "6", "1 to 5"},
+	        {"vtdss", "--oas", "65", "--oas 65: write"},
+	        {"vtdss", "--oas", "53", "output addresses"},
+	        {"vtdss", "--signed", "--json", "signed"},
+	        {"tce", "--dirty", "--json", "dirty"},
+	        {"vtdss", "--base", "0", "--load FILE --raw"},
+	        {"vtdss", "--raw", "--json", "--load FILE"},
+	        {"vtdss", "--decode", "1", "--level L"},
+	        {"vtdss", "--level", "1", "--decode WORD"},
+	        {"vtdss", "--level", "16", "0 to 15"},
+	};
 	struct ran r;
 
 	(void)state;
-	expect("", (char *[]){"pt", NULL}, 2, "", "x86_64 or vtdss");
-	expect("", ARGS("--format", "lpae"), 2, "",
-	       "known are x86_64 and vtdss");
+	expect("", (char *[]){"pt", NULL}, 2, "", "--format is missing");
+	expect("", ARGS("--format", "lpae"), 2, "", "known are x86_64");
 	expect("", ARGS("--format"), 2, "", "--format");
 	expect("", ARGS("--format", "vtdss", "--bits", "40"), 2, "", "39");
 	expect("", ARGS("--format", "x86_64", "--bits", "39"), 2, "", "57");
 	expect("", ARGS("--format", "vtdss", "--bits", "x"), 2, "", "--bits");
 	expect("", ARGS("--format", "vtdss", "extra"), 2, "", "extra");
+	for (unsigned i = 0; i < NR_OF(bad); i++)
+		expect("", ARGS("--format", bad[i].f, bad[i].a, bad[i].b), 2,
+		       "", bad[i].says);
 	expect("", ARGS("--format", "vtdss"), 0, "", NULL);
 	r = run("", ARGS("--help"));
 	assert_int_equal(r.code, 0);
 	assert_non_null(strstr(r.out, "unmap IOVA LEN"));
+	assert_non_null(strstr(r.out, "image BASE FILE"));
 	assert_string_equal(r.err, "");
 	done(&r);
 }
@@ -129,7 +67,7 @@ static void test_results(void **state)
 	(void)state;
 	expect("# a comment\n\n"
 	       "map 0x40000000 0x1000 2M rw # leaves of 4 KiB\n"
-	       "map 0x80000000 0 1G r\n"
+	       "map 0x80000000 0 1G rw\n"
 	       "walk 0x40001234\n"
 	       "walk 0x80000001\n"
 	       "unmap 1073741824 4096\n"
@@ -141,7 +79,7 @@ static void test_results(void **state)
 	       "unmap 0x40001000 2044K",
 	       ARGS("--format", "vtdss"), 0,
 	       "walk 0x40001234 0x2234 rw leaf 0x40001000 0x1000\n"
-	       "walk 0x80000001 0x1 r leaf 0x80000000 0x40000000\n"
+	       "walk 0x80000001 0x1 rw leaf 0x80000000 0x40000000\n"
 	       "removed 0x40000000 0x1000 0x1000 rw\n"
 	       "dirty 0\n"
 	       "dirty 8192\n"
@@ -178,52 +116,76 @@ static void test_many_extents(void **state)
 	expect(script, ARGS("--format", "x86_64"), 0, want, NULL);
 }
 
+static const struct {
+	const char *line;
+	const char *err;
+} bad_lines[] = {
+        {"frobnicate", "known are map mapsg unmap"},
+        {"map 0x1000 0x1000 4K", "map IOVA OA LEN PROT"},
+        {"map 0x1000 0x1000 4K rw 1", "map IOVA OA LEN PROT"},
+        {"map 0x1000 0x1000 4K rx", "r, w or rw"},
+        {"map 0x1000 0x1000 4K w", "SLUICE_READ"},
+        {"map 0x1000 0x1000 0 rw", "EINVAL"},
+        {"map 0x1001 0x1000 4K rw", "multiple of 4096"},
+        {"map 0x1000 0x1000 4000 rw", "multiple of 4096"},
+        {"map 0x1000 0xfffffffff000 1P rw", "'1P' is no number"},
+        {"map -1 0 4K rw", "'-1' is no number"},
+        {"map 0x 0 4K rw", "0x"},
+        {"map 0x10000000000000000 0 4K rw", "64 bits"},
+        {"map 0x1000000000000 0 4K rw", "address bits"},
+        {"map 0x1000 0x10000000000000 4K rw", "2^52"},
+        {"map 0x3000 0 1M rw", "EEXIST"},
+        {"map 0 0 0x6000 rw", "EEXIST"},
+        {"unmap 0x5000", "unmap IOVA LEN"},
+        {"unmap 0x5000 8K", "ENOENT"},
+        {"unmap 0x200000 4K", "ERANGE"},
+        {"walk 0x9000", "ENOENT"},
+        {"walk", "walk IOVA"},
+        {"touch 0x9000", "ENOENT"},
+        {"dirty 0x5000 1", "EINVAL"},
+        {"dirty 0x5000 4K now", "clear"},
+        {"dump all", "--json"},
+        {"mapsg 0x1000 rw 0 4K 0", "the last OA has no LEN"},
+        {"mapsg 0x1000 rw 0", "mapsg IOVA PROT OA LEN"},
+        {"mapsg 0x1000 0 rw 4K", "r, w or rw"},
+        {"mapsg 0x1000 rw 0 4K zero 4K", "'zero' is no number"},
+        {"mapsg 0x3000 rw 0 4K 0 8K", "EEXIST"},
+        {"protect 0x5000 4K x", "r, w or rw"},
+        {"protect 0x5000 4K w", "SLUICE_READ"},
+        {"protect 0x5000 8K r", "ENOENT"},
+        {"protect 2M 4K r", "ERANGE"},
+        {"split 0x5000 0", "EINVAL"},
+        {"split 0x5000", "split IOVA LEN"},
+        {"promote 0x5000 1", "EINVAL"},
+        {"reclaim 0 1", "EINVAL"},
+        {"detach 2M 4K", "ERANGE"},
+        {"touch 2M", "EACCES"},
+        {"dirtymap 0x5000 1", "EINVAL"},
+        {"dirtymap 0 0x80000000000", "at most 2^30"},
+        {"dirtymap 0 4K 4K", "clear"},
+        {"info all", "write: info"},
+        {"explain 4 0", "levels 0 to 3"},
+        {"explain 0x100000000 0", "levels 0 to 3"},
+        {"image 0x10 /dev/null", "EINVAL"},
+        {"image 0 /", "/: cannot be written"},
+};
+
 /* Each bad line is named and changes nothing; the next ones still run. */
 static void test_bad_lines(void **state)
 {
-	static const struct {
-		const char *line;
-		const char *err;
-	} bad[] = {
-	        {"frobnicate", "known are map, unmap, walk"},
-	        {"map 0x1000 0x1000 4K", "map IOVA OA LEN PROT"},
-	        {"map 0x1000 0x1000 4K rw 1", "map IOVA OA LEN PROT"},
-	        {"map 0x1000 0x1000 4K rx", "r, w or rw"},
-	        {"map 0x1000 0x1000 4K w", "SLUICE_READ"},
-	        {"map 0x1000 0x1000 0 rw", "EINVAL"},
-	        {"map 0x1001 0x1000 4K rw", "multiple of 4096"},
-	        {"map 0x1000 0x1000 4000 rw", "multiple of 4096"},
-	        {"map 0x1000 0xfffffffff000 1P rw", "'1P' is no number"},
-	        {"map -1 0 4K rw", "'-1' is no number"},
-	        {"map 0x 0 4K rw", "0x"},
-	        {"map 0x10000000000000000 0 4K rw", "64 bits"},
-	        {"map 0x1000000000000 0 4K rw", "address bits"},
-	        {"map 0x1000 0x10000000000000 4K rw", "2^52"},
-	        {"map 0x3000 0 1M rw", "EEXIST"},
-	        {"map 0 0 0x6000 rw", "EEXIST"},
-	        {"unmap 0x5000", "unmap IOVA LEN"},
-	        {"unmap 0x5000 8K", "ENOENT"},
-	        {"unmap 0x200000 4K", "ERANGE"},
-	        {"walk 0x9000", "ENOENT"},
-	        {"walk", "walk IOVA"},
-	        {"touch 0x9000", "ENOENT"},
-	        {"dirty 0x5000 1", "EINVAL"},
-	        {"dirty 0x5000 4K now", "clear"},
-	        {"dump all", "--json"},
-	};
 	struct ran want = run("map 0x5000 0 4K rw\nmap 2M 0 2M r\ndump\n",
 	                      ARGS("--format", "x86_64"));
 
 	(void)state;
 	assert_int_equal(want.code, 0);
-	for (unsigned i = 0; i < NR_OF(bad); i++) {
+	for (unsigned i = 0; i < NR_OF(bad_lines); i++) {
 		char script[256];
 
 		snprintf(script, sizeof(script),
 		         "map 0x5000 0 4K rw\nmap 2M 0 2M r\n%s\ndump\n",
-		         bad[i].line);
+		         bad_lines[i].line);
 		expect(script, ARGS("--format", "x86_64"), 1, want.out,
-		       bad[i].err);
+		       bad_lines[i].err);
 		expect(script, ARGS("--format", "x86_64"), 1, want.out,
 		       "line 3: ");
 	}
@@ -407,8 +369,89 @@ static void test_json_results(void **state)
 	done(&r);
 	expect("dump --json\n", ARGS("--format", "vtdss"), 0,
 	       "{\"schema\":\"sluice-pt/1\",\"format\":\"vtdss\","
-	       "\"entries\":[]}\n",
+	       "\"levels\":4,\"root_bytes\":4096,\"granule\":4096,"
+	       "\"max_iova\":\"0xffffffffffff\",\"entries\":[]}\n",
 	       NULL);
+}
+
+/* What changes leaves without unmapping them, and what looks at them. */
+static const char changes[] = "map 0x40000000 0x40000000 4M rw\n"
+                              "mapsg 0x80000000 r 0x1000 4K 0x2000 8K 0x9000 "
+                              "0x1000\n"
+                              "protect 0x80000000 4K rw\n"
+                              "split 0x40001000 4K\n"
+                              "stats\n"
+                              "touch 0x40001000\n"
+                              "touch 0x40002000\n"
+                              "touch 0x40200000\n"
+                              "dirtymap 0x40000000 4M clear\n"
+                              "dirtymap 0x40000000 4M\n"
+                              "promote 0x40000000 4M\n"
+                              "unmap 0x80000000 16K\n"
+                              "reclaim 0 4G\n"
+                              "info\n"
+                              "detach 0x3ff00000 1G # holes and a leaf\n"
+                              "explain 1 0xc0000083\n"
+                              "stats\n";
+
+static void test_changes(void **state)
+{
+	(void)state;
+	expect(changes, ARGS("--format", "vtdss", "--bits", "39"), 0,
+	       "invalidate 0x80000000 0x1000\n"
+	       "invalidate 0x40000000 0x200000\n"
+	       "split 1\n"
+	       "stats tables 5 bytes 20480 leaves 4K:516 2M:1\n"
+	       "dirtymap 0x40001000 0x2000\n"
+	       "dirtymap 0x40200000 0x200000\n"
+	       "invalidate 0x40000000 0x200000\n"
+	       "promoted 1\n"
+	       "removed 0x80000000 0x1000 0x1000 rw\n"
+	       "removed 0x80001000 0x2000 0x2000 r\n"
+	       "removed 0x80003000 0x9000 0x1000 r\n"
+	       "invalidate 0x0 0x100000000\n"
+	       "reclaimed 8192\n"
+	       "info vtdss max_iova 0x7fffffffff max_oa 0xfffffffffffff "
+	       "granule 4K levels 3 root_bytes 4096 leaves 4K 2M 1G\n"
+	       "explain 1 0x00000000c0000083: leaf of 0x200000 bytes at "
+	       "0xc0000000, rw, clean, not accessed\n"
+	       "stats tables 2 bytes 8192 leaves\n",
+	       NULL);
+}
+
+/* The same as members of one document. */
+static void test_changes_json(void **state)
+{
+	static const char *const cmds[] = {
+	        "invalidate", "invalidate", "split",      "stats",
+	        "dirtymap",   "dirtymap",   "invalidate", "promote",
+	        "unmap",      "unmap",      "unmap",      "invalidate",
+	        "reclaim",    "info",       "explain",    "stats"};
+	struct ran r = run(changes,
+	                   ARGS("--format", "vtdss", "--bits", "39", "--json"));
+	cJSON *doc = cJSON_Parse(r.out);
+	const cJSON *res = cJSON_GetObjectItem(doc, "results");
+	const cJSON *leaves;
+
+	(void)state;
+	assert_int_equal(r.code, 0);
+	assert_int_equal(cJSON_GetArraySize(res), NR_OF(cmds));
+	for (int i = 0; i < (int)NR_OF(cmds); i++)
+		assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(
+		                            cJSON_GetArrayItem(res, i), "cmd")),
+		                    cmds[i]);
+	assert_int_equal(hex(cJSON_GetArrayItem(res, 1), "iova"), 0x40000000);
+	assert_int_equal(small(cJSON_GetArrayItem(res, 1), "line"), 4);
+	assert_int_equal(small(cJSON_GetArrayItem(res, 2), "leaves"), 1);
+	assert_int_equal(small(cJSON_GetArrayItem(res, 3), "bytes"), 20480);
+	leaves = cJSON_GetObjectItem(cJSON_GetArrayItem(res, 3), "leaves");
+	assert_int_equal(small(cJSON_GetArrayItem(leaves, 0), "count"), 516);
+	assert_int_equal(hex(cJSON_GetArrayItem(res, 5), "len"), 0x200000);
+	assert_int_equal(small(cJSON_GetArrayItem(res, 12), "bytes"), 8192);
+	assert_int_equal(small(cJSON_GetArrayItem(res, 13), "levels"), 3);
+	assert_int_equal(hex(cJSON_GetArrayItem(res, 14), "oa"), 0xc0000000);
+	cJSON_Delete(doc);
+	done(&r);
 }
 
 int main(void)
@@ -420,6 +463,8 @@ int main(void)
 	        cmocka_unit_test(test_bad_lines),
 	        cmocka_unit_test(test_decoded),
 	        cmocka_unit_test(test_json_results),
+	        cmocka_unit_test(test_changes),
+	        cmocka_unit_test(test_changes_json),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

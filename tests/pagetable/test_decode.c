@@ -15,6 +15,18 @@
 
 #define WINDOW (4 * GIB1)
 
+static int create(enum sluice_pt_format format, unsigned bits,
+                  uint64_t max_bytes, struct sluice_pt **ret)
+{
+	struct sluice_pt_config cfg = {
+	        .format = format,
+	        .iova_bits = bits,
+	        .max_bytes = max_bytes,
+	};
+
+	return sluice_pt_create(&cfg, ret);
+}
+
 static int collect(void *ctx, const struct sluice_pt_word *w)
 {
 	words_add(ctx, (struct decode_word){.table = w->table,
@@ -75,10 +87,9 @@ static void test_scripts(void **state)
 			struct flat f;
 
 			flat_init(&f, base, WINDOW / KIB4);
-			assert_int_equal(sluice_pt_create(kinds[k].format,
-			                                  kinds[k].bits, 0,
-			                                  &pt),
-			                 0);
+			assert_int_equal(
+			        create(kinds[k].format, kinds[k].bits, 0, &pt),
+			        0);
 			judge(pt, kinds[k], &f);
 			for (unsigned i = 0; i < 80 + 20 * script; i++)
 				random_op(pt, &f, &seed);
@@ -98,7 +109,7 @@ static void test_write_only(void **state)
 
 	(void)state;
 	flat_init(&f, 0, WINDOW / KIB4);
-	assert_int_equal(sluice_pt_create(k.format, k.bits, 0, &pt), 0);
+	assert_int_equal(create(k.format, k.bits, 0, &pt), 0);
 	assert_int_equal(
 	        sluice_pt_map(pt, MIB2, GIB1, 3 * MIB2 + KIB4, SLUICE_WRITE),
 	        0);

@@ -12,34 +12,99 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pagetable/pt_priv.h"
+#include "pagetable/pt_chunk.h"
+#include "shapes.h"
 #include "table.h"
 
 static const uint32_t prots[] = {SLUICE_READ, SLUICE_WRITE, SLUICE_RW};
 static const uint32_t sws[] = {0, PT_SW0, PT_SW1, PT_SW0 | PT_SW1};
 
-static const struct pt_fmt *fmt_of(struct kind k)
+/* A table of a shape with its pools, for its descriptor and geometry. */
+struct rig {
+	struct pagepool *pool[2];
+	struct pagecache pc[2];
+	struct pt *pt;
+	const struct pt_fmt *f;
+	const struct pt_geo *g;
+	unsigned top;
+};
+
+static void rig_open(struct rig *r, const struct shape *shape)
 {
-	return k.format == SLUICE_PT_X86_64 ? pt_x86_64_ops(k.bits)->fmt
-	                                    : pt_vtdss_ops(k.bits)->fmt;
+	unsigned lg2[2];
+
+	*r = (struct rig){0};
+	assert_int_equal(pt_table_sizes(&shape->cfg, lg2), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(pagepool_create(64, lg2[i], &r->pool[i]), 0);
+		pagecache_init(&r->pc[i], r->pool[i]);
+	}
+	assert_int_equal(pt_create(&shape->cfg, r->pc, &r->pt), 0);
+	r->f = r->pt->fmt;
+	r->g = &r->pt->geo;
+	r->top = r->f->grows ? r->f->top_max : r->g->top;
 }
 
-static void check_word(const struct pt_fmt *f, unsigned level, uint64_t oa,
-                       uint32_t prot)
+static void rig_close(struct rig *r)
 {
-	uint64_t w = pt_leaf_word(f, level, oa, prot);
+	pt_destroy(r->pt, r->pc);
+	for (unsigned i = 0; i < 2; i++) {
+		pagecache_drain(&r->pc[i]);
+		assert_int_equal(pagepool_used(r->pool[i]), 0);
+		pagepool_destroy(r->pool[i]);
+	}
+}
 
-	assert_true(pt_is_present(f, w));
-	assert_true(pt_is_leaf(f, w, level));
-	assert_false(pt_is_link(f, w, level));
-	assert_int_equal(pt_word_oa(w), oa);
-	assert_int_equal(pt_word_prot(f, w), prot);
-	/* The walker's bits change none of it. */
-	assert_int_equal(w & f->dirty, 0);
-	w |= f->dirty | f->accessed;
-	assert_int_equal(pt_word_oa(w), oa);
-	assert_int_equal(pt_word_prot(f, w), prot);
-	assert_true(pt_is_leaf(f, w, level));
+/* Every item of an entry says the same leaf. */
+static void check_entry(const struct rig *r, unsigned level, unsigned cont,
+                        uint64_t oa, uint32_t prot)
+{
+	const struct pt_fmt *f = r->f;
+	struct pt_chunk c = {NULL, 1u << cont, level, cont};
+	uint64_t first = pt_leaf_word(f, r->g, level, cont, oa, prot);
+
+	for (unsigned i = 0; i < c.nr; i += 1 + c.nr / 19) {
+		uint64_t w = pt_item_word(f, r->g, &c, first, i);
+
+		assert_true(pt_is_present(f, w, level));
+		assert_true(pt_is_leaf(f, w, level));
+		assert_false(pt_is_link(f, w, level));
+		assert_false(pt_is_own_link(f, w, level));
+		assert_int_not_equal(w, pt_empty(f, level));
+		assert_int_equal(pt_word_cont(f, r->g, w, level), cont);
+		assert_int_equal(pt_word_oa(f, r->g, w, level, cont), oa);
+		assert_int_equal(pt_word_prot(f, w, level), prot);
+		/* The walker's bits change none of it. */
+		if (!(prot & SLUICE_WRITE) || !r->g->dirty_on)
+			continue;
+		assert_false(pt_word_dirty(f, w));
+		w = pt_word_set_dirty(f, w) | f->accessed;
+		assert_true(pt_word_dirty(f, w));
+		assert_int_equal(pt_word_cont(f, r->g, w, level), cont);
+		assert_int_equal(pt_word_oa(f, r->g, w, level, cont), oa);
+		assert_int_equal(pt_word_prot(f, w, level), prot);
+		assert_true(pt_is_leaf(f, w, level));
+	}
+}
+
+static void check_size(const struct rig *r, unsigned level, unsigned cont,
+                       uint64_t *seed)
+{
+	unsigned size_lg2 = pt_shift(r->f, r->g, level) + cont;
+	uint64_t max = r->g->max_oa & ~mask64(size_lg2);
+
+	for (unsigned i = 0; i < NR_OF(prots) * NR_OF(sws); i++) {
+		uint32_t prot = prots[i % 3] | sws[i / 3];
+
+		if (!pt_prot_ok(r->f, prot))
+			continue;
+		check_entry(r, level, cont, 0, prot);
+		check_entry(r, level, cont, max, prot);
+		for (unsigned b = size_lg2; b < 64; b++)
+			check_entry(r, level, cont, bit64(b) & max, prot);
+		for (unsigned n = 0; n < 50; n++)
+			check_entry(r, level, cont, rnd(seed) & max, prot);
+	}
 }
 
 static void test_round_trip(void **state)
@@ -47,104 +112,168 @@ static void test_round_trip(void **state)
 	uint64_t seed = 1;
 
 	(void)state;
-	for (unsigned k = 0; k < NR_OF(kinds); k++) {
-		const struct pt_fmt *f = fmt_of(kinds[k]);
+	for (unsigned k = 0; k < nr_shapes; k++) {
+		struct rig r;
 
-		for (unsigned i = 0; i < 3 * NR_OF(prots) * NR_OF(sws); i++) {
-			unsigned level = i % 3;
-			uint32_t prot = prots[i / 3 % 3] | sws[i / 9];
-			uint64_t max = PT_ADDR & ~mask64(pt_shift(level));
+		rig_open(&r, &shapes[k]);
+		for (unsigned level = 0; level <= r.top; level++) {
+			unsigned max = r.f->cont_lg2[level];
 
-			if (!pt_prot_ok(f, prot))
+			if (!pt_level_has_leaves(r.f, level))
 				continue;
-			check_word(f, level, 0, prot);
-			check_word(f, level, max, prot);
-			for (unsigned b = pt_shift(level); b < 52; b++)
-				check_word(f, level, bit64(b), prot);
-			for (unsigned n = 0; n < 200; n++)
-				check_word(f, level, rnd(&seed) & max, prot);
+			check_size(&r, level, 0, &seed);
+			for (unsigned c = 1; c <= max; c++)
+				if (r.f->cont == PT_CONT_AMD || c == max)
+					check_size(&r, level, c, &seed);
 		}
+		rig_close(&r);
 	}
 }
 
 static void test_links(void **state)
 {
 	(void)state;
-	for (unsigned k = 0; k < NR_OF(kinds); k++) {
-		const struct pt_fmt *f = fmt_of(kinds[k]);
+	for (unsigned k = 0; k < nr_shapes; k++) {
+		struct rig r;
+		const struct pt_fmt *f;
 
-		for (uint64_t a = 4096; a < bit64(47); a <<= 1) {
-			void *p = (void *)(uintptr_t)a;
-			uint64_t w = pt_link_word(f, p);
+		rig_open(&r, &shapes[k]);
+		f = r.f;
+		for (unsigned level = 0; level <= r.top; level++) {
+			uint64_t empty = pt_empty(f, level);
 
-			for (unsigned level = 1; level < 5; level++) {
+			assert_false(pt_is_leaf(f, empty, level));
+			assert_false(pt_is_link(f, empty, level));
+			for (uint64_t a = bit64(r.g->table_lg2);
+			     level && a < bit64(47); a <<= 1) {
+				uint64_t w = pt_link_word(f, level, a);
+
 				assert_true(pt_is_link(f, w, level));
+				assert_true(pt_is_own_link(f, w, level));
 				assert_false(pt_is_leaf(f, w, level));
+				assert_int_equal(pt_word_link(f, w), a);
+				w |= f->link_flushed;
+				assert_true(pt_is_own_link(f, w, level));
+				assert_int_equal(pt_word_link(f, w), a);
+				w |= f->link_shared;
+				assert_true(pt_is_link(f, w, level));
+				assert_int_equal(pt_is_own_link(f, w, level),
+				                 !f->link_shared);
+				assert_int_equal(pt_word_link(f, w), a);
+				/* The chain word of an unlinked table. */
+				assert_false(pt_is_leaf(f, a | empty, level));
+				assert_false(pt_is_link(f, a | empty, level));
 			}
-			assert_ptr_equal(pt_word_table(w), p);
-			/* A chain word of an unlinked page is not present. */
-			assert_false(pt_is_present(f, a));
 		}
-		assert_false(pt_is_present(f, 0));
+		rig_close(&r);
+	}
+}
+
+/* The levels cut an address into an offset and indices without gap or
+ * overlap, and the root has a slot for each that is left. */
+static void test_levels_tile(void **state)
+{
+	(void)state;
+	for (unsigned k = 0; k < nr_shapes; k++) {
+		struct rig r;
+		unsigned bit;
+
+		rig_open(&r, &shapes[k]);
+		bit = pt_page_lg2(r.f, r.g);
+		for (unsigned level = 0; level < r.top; level++) {
+			assert_int_equal(pt_shift(r.f, r.g, level), bit);
+			bit += pt_index_lg2(r.f, r.g, level);
+		}
+		assert_int_equal(pt_shift(r.f, r.g, r.top), bit);
+		assert_in_range(r.g->max_iova >> bit, 0,
+		                (1u << (r.g->root_lg2 - 3)) - 1);
+		for (unsigned b = 0; b < 64 && bit64(b) <= r.g->max_iova; b++) {
+			unsigned ones = b < pt_page_lg2(r.f, r.g);
+
+			for (unsigned l = 0; l <= r.top; l++)
+				ones += (unsigned)__builtin_popcount(
+				        pt_index(r.f, r.g, bit64(b), l, r.top));
+			assert_int_equal(ones, 1);
+		}
+		rig_close(&r);
 	}
 }
 
 static void test_prot(void **state)
 {
-	const struct pt_fmt *x86 = pt_x86_64_ops(48)->fmt;
-	const struct pt_fmt *vtd = pt_vtdss_ops(48)->fmt;
-
 	(void)state;
-	assert_true(pt_prot_ok(x86, SLUICE_READ));
-	assert_true(pt_prot_ok(x86, SLUICE_RW | PT_SW0 | PT_SW1));
-	assert_false(pt_prot_ok(x86, SLUICE_WRITE));
-	assert_true(pt_prot_ok(vtd, SLUICE_WRITE));
-	for (unsigned i = 0; i < 2; i++) {
-		const struct pt_fmt *f = i ? x86 : vtd;
+	for (unsigned k = 0; k < nr_shapes; k++) {
+		struct rig r;
+		bool sw;
 
-		assert_false(pt_prot_ok(f, 0));
-		assert_false(pt_prot_ok(f, PT_SW0));
+		rig_open(&r, &shapes[k]);
+		sw = r.f->sw_lg2[1] != 0;
+		assert_true(pt_prot_ok(r.f, SLUICE_READ));
+		assert_true(pt_prot_ok(r.f, SLUICE_RW));
+		assert_int_equal(pt_prot_ok(r.f, SLUICE_WRITE),
+		                 r.f->need == SLUICE_RW);
+		assert_int_equal(pt_prot_ok(r.f, SLUICE_RW | PT_SW0 | PT_SW1),
+		                 sw);
+		assert_false(pt_prot_ok(r.f, 0));
+		assert_false(pt_prot_ok(r.f, PT_SW0));
 		for (unsigned b = 0; b < 32; b++)
 			if (!(bit64(b) & PT_PROT_MASK))
 				assert_false(pt_prot_ok(
-				        f, SLUICE_RW | (uint32_t)bit64(b)));
+				        r.f, SLUICE_RW | (uint32_t)bit64(b)));
+		rig_close(&r);
 	}
 }
 
-/* Largest level by trying all. */
-static unsigned slow_level(uint64_t iova, uint64_t last, uint64_t oa)
+/* The largest size by trying all that a table says it has. */
+static unsigned slow_size(uint64_t sizes, uint64_t iova, uint64_t last,
+                          uint64_t oa)
 {
 	unsigned best = 0;
 
-	for (unsigned l = 1; l <= 2; l++) {
-		uint64_t size = KIB4 << (9 * l);
-
-		if (iova % size == 0 && oa % size == 0 &&
-		    iova + (size - 1) <= last)
-			best = l;
-	}
+	for (unsigned lg2 = 0; lg2 < 64; lg2++)
+		if (sizes >> lg2 & 1 && aligned_lg2(iova | oa, lg2) &&
+		    mask64(lg2) <= last - iova)
+			best = lg2;
 	return best;
 }
 
-static void test_best_level(void **state)
+static void test_best_size(void **state)
 {
 	uint64_t seed = 7;
 
 	(void)state;
-	for (unsigned i = 0; i < 2000000; i++) {
-		uint64_t grain = KIB4 << (9 * rnd_below(&seed, 3));
-		uint64_t iova = rnd_below(&seed, 64) * grain;
-		uint64_t oa = rnd_below(&seed, 64) * grain;
-		uint64_t len = (1 + rnd_below(&seed, 4)) * grain;
+	for (unsigned k = 0; k < nr_shapes; k++) {
+		struct sluice_pt_info info;
+		struct sluice_pt *pub;
+		struct rig r;
 
-		if (i % 3 == 0)
-			iova += KIB4 * rnd_below(&seed, 2);
-		if (i % 5 == 0)
-			len += KIB4 * rnd_below(&seed, 513) - KIB4;
-		if (!len)
-			continue;
-		assert_int_equal(pt_best_level(3, iova, iova + len - 1, oa),
-		                 slow_level(iova, iova + len - 1, oa));
+		rig_open(&r, &shapes[k]);
+		assert_int_equal(sluice_pt_create(&shapes[k].cfg, &pub), 0);
+		sluice_pt_get_info(pub, &info);
+		assert_int_equal(info.granule_lg2, r.g->page_lg2);
+		for (unsigned i = 0; i < 60000; i++) {
+			unsigned lg2 = info.granule_lg2 +
+			               (unsigned)rnd_below(&seed, 30);
+			uint64_t grain = bit64(lg2 < 62 ? lg2 : 62);
+			uint64_t page = bit64(info.granule_lg2);
+			uint64_t iova = rnd(&seed) & r.g->max_iova;
+			uint64_t oa = rnd(&seed) & r.g->max_oa;
+			uint64_t len = (1 + rnd_below(&seed, 4)) * grain;
+			struct pt_size s;
+
+			iova &= ~((i % 3 ? grain : page) - 1);
+			oa &= ~((i % 5 ? grain : page) - 1);
+			if (i % 7 == 0)
+				len = len / page / 3 * page + page;
+			if (len - 1 > r.g->max_iova - iova)
+				continue;
+			s = pt_best(r.f, r.g, r.top, iova, iova + len - 1, oa);
+			assert_int_equal(pt_shift(r.f, r.g, s.level) + s.cont,
+			                 slow_size(info.leaf_sizes, iova,
+			                           iova + len - 1, oa));
+		}
+		sluice_pt_destroy(pub);
+		rig_close(&r);
 	}
 }
 
@@ -208,8 +337,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_round_trip),
 	        cmocka_unit_test(test_links),
+	        cmocka_unit_test(test_levels_tile),
 	        cmocka_unit_test(test_prot),
-	        cmocka_unit_test(test_best_level),
+	        cmocka_unit_test(test_best_size),
 	        cmocka_unit_test(test_kernels),
 	};
 

@@ -80,7 +80,7 @@ static void do_map(struct game *g)
 		                 0);
 	assert_int_equal(table_map(&g->t, iova, len, oa, prot),
 	                 flat_map(&g->f, iova, last, oa, prot));
-	pt_free_list(&g->t.freed, &g->t.pc);
+	pt_free_list(g->t.pt, &g->t.freed, &g->t.pc);
 	if (len <= MIB2)
 		assert_true(flat_agrees(&g->f, g->t.pt, iova, last));
 }
@@ -168,7 +168,7 @@ static void do_dirty(struct game *g)
 		assert_int_equal(pt_set_dirty(g->t.pt, a),
 		                 flat_set_dirty(&g->f, a));
 	}
-	assert_int_equal(pt_dirty(g->t.pt, iova, iova + len - 1, clear),
+	assert_int_equal(pt_dirty(g->t.pt, iova, iova + len - 1, clear, NULL),
 	                 flat_dirty(&g->f, iova, iova + len - 1, clear));
 }
 

@@ -48,10 +48,10 @@ static void pool_limit(void **state)
 	int n = 0;
 
 	(void)state;
-	assert_int_equal(pagepool_create(0, &pool), -EINVAL);
-	assert_int_equal(pagepool_create(bit64(32), &pool), -EINVAL);
+	assert_int_equal(pagepool_create(0, 12, &pool), -EINVAL);
+	assert_int_equal(pagepool_create(bit64(32), 12, &pool), -EINVAL);
 	assert_null(pool);
-	assert_int_equal(pagepool_create(40, &pool), 0);
+	assert_int_equal(pagepool_create(40, 12, &pool), 0);
 	pagecache_init(&a, pool);
 	pagecache_init(&b, pool);
 	while ((page[n] = pagecache_get(&a)))
@@ -104,7 +104,7 @@ static void pool_threads(void **state)
 
 	(void)state;
 	/* Too few for all at once. */
-	assert_int_equal(pagepool_create(3 * NR, &shared), 0);
+	assert_int_equal(pagepool_create(3 * NR, 12, &shared), 0);
 	for (uintptr_t i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&t[i], NULL, take_and_give,
 		                                (void *)(i + 1)),
