@@ -98,13 +98,12 @@ void pt_take_out(struct pt *pt, au64 *slot, unsigned level, uint64_t iova,
 
 	pt_clear(f, slot, level);
 	pt_flush(pt, slot, 1);
+	/* Walkers may know the way to the table, which is used again soon. */
+	pt_tell(pt, align_down(iova, pt_shift(f, &pt->geo, level)), reach);
 	if (pt_is_own_link(f, w, level))
 		pt_unlink(pt, pt_word_table(f, w), level - 1, freed);
 	else
 		pt_drop(pt, w, level, freed);
-	if (f->bbm)
-		pt_tell(pt, align_down(iova, pt_shift(f, &pt->geo, level)),
-		        reach);
 }
 
 void pt_tell(const struct pt *pt, uint64_t iova, uint64_t len)

@@ -127,8 +127,7 @@ static always_inline void pt_chunk_fill(const struct pt_fmt *f,
 bool pt_table_empty(const struct pt *pt, const au64 *t, unsigned level);
 /* Takes a table without leaves, and those below it, out of use. */
 void pt_unlink(struct pt *pt, au64 *t, unsigned level, struct pt_freed *freed);
-/* Empties the slot that links to such a table and unlinks that; where the
- * format wants a break, walkers are told before anything else is put there. */
+/* Empties the slot that links to a table, tells walkers, and unlinks it. */
 void pt_take_out(struct pt *pt, au64 *slot, unsigned level, uint64_t iova,
                  struct pt_freed *freed);
 

@@ -287,6 +287,13 @@ static int64_t unmap_into(struct pt *pt, uint64_t iova, uint64_t last,
 	return (int64_t)(pos - iova);
 }
 
+/* More bytes than a result can say. */
+static int too_long(void)
+{
+	return msg_lit(-EINVAL, "the range has 2^63 bytes or more: do it in "
+	                        "two parts");
+}
+
 int64_t sluice_pt_unmap(struct sluice_pt *pt, sluice_iova_t iova, uint64_t len,
                         struct sluice_pt_extent *ext, uint32_t *nr_ext)
 {
@@ -296,6 +303,8 @@ int64_t sluice_pt_unmap(struct sluice_pt *pt, sluice_iova_t iova, uint64_t len,
 
 	if (unlikely(!range_last(iova, len, &last)))
 		return refuse(iova, len);
+	if (unlikely(len > INT64_MAX))
+		return too_long();
 	for (;;) {
 		if (ext && nr_ext) {
 			*nr_ext = room;
@@ -457,6 +466,8 @@ int64_t sluice_pt_dirty_bitmap(struct sluice_pt *pt, sluice_iova_t iova,
 
 	if (!range_last(iova, len, &last))
 		return refuse(iova, len);
+	if (len > INT64_MAX)
+		return too_long();
 	if (clear && pt->pt->geo.dirty_on && pt->pt->fmt->link_shared) {
 		err = make_private(pt, iova, last);
 		if (err)

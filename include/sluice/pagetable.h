@@ -86,7 +86,11 @@ struct sluice_pt_config {
 	/* Translations of [iova, iova + len) may be held by walkers and are
 	 * no longer right, or (Arm) must be gone before the call can go on:
 	 * invalidate them before returning. Called by split, promote, protect
-	 * and reclaim on the thread that called those; NULL: nobody caches. */
+	 * and reclaim, and where tables are let go or replaced (a map of a
+	 * larger leaf over empty tables, attach, detach, the first change of
+	 * what is shared), on the thread that called those. What an unmap or
+	 * detach removes is the caller's to invalidate after it. NULL: nobody
+	 * caches. */
 	void (*invalidate)(void *ctx, sluice_iova_t iova, uint64_t len);
 	void *ctx;
 };

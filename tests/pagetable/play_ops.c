@@ -45,9 +45,14 @@ static struct span random_span(struct game *g)
 		n = 1 + rnd_below(&g->seed, UNITS);
 	else if (dice < 8)
 		n = 1 + rnd_below(&g->seed, 600);
+	else if (dice < 10)
+		n = 512 * (1 + rnd_below(&g->seed, 3));
 	else if (dice < 40)
 		n = 1 + rnd_below(&g->seed, 64);
 	i = rnd_below(&g->seed, UNITS - n + 1);
+	/* Whole tables. */
+	if (n % 512 == 0)
+		i &= ~(uint64_t)511;
 	/* Where larger leaves can begin, too. */
 	if (dice & 1)
 		i &= ~((uint64_t)1 << rnd_below(&g->seed, 10)) + 1;
@@ -257,9 +262,30 @@ static void check_marks(struct game *g, const struct span *s)
 		      want << g->m.unit_lg2);
 }
 
-static void do_split(struct game *g)
+/* Inside of a larger leaf, if one is met soon. */
+static struct span inner_span(struct game *g)
 {
 	struct span s = random_span(g);
+
+	for (unsigned k = 0; k < 16; k++) {
+		uint64_t i = rnd_below(&g->seed, UNITS);
+		uint64_t n;
+
+		if (!g->m.unit[i].prot)
+			continue;
+		s = span_of(g, model_leaf(&g->m, i, &n), 1);
+		if (n > 1) {
+			i = s.i + rnd_below(&g->seed, n);
+			return span_of(g, i,
+			               1 + rnd_below(&g->seed, s.i + n - i));
+		}
+	}
+	return s;
+}
+
+static void do_split(struct game *g)
+{
+	struct span s = inner_span(g);
 	struct span w = widen(g, s);
 	bool over = w.i < s.i || w.i + w.n > s.i + s.n;
 	uint64_t told;
@@ -300,9 +326,8 @@ static void spread_marks(struct game *g, const struct span *s)
 	}
 }
 
-static void do_promote(struct game *g)
+static void promote(struct game *g, struct span s)
 {
-	struct span s = random_span(g);
 	struct span w = widen(g, s);
 
 	mark_in(g, &w);
@@ -313,6 +338,21 @@ static void do_promote(struct game *g)
 	/* Nothing is left to do. */
 	CHECK(sluice_pt_promote(g->pt, s.iova, s.len) == 0);
 	check_walks(g, &w);
+}
+
+/* A leaf is split and made again; some of its pieces are marked between. */
+static void do_promote(struct game *g)
+{
+	struct span s = inner_span(g);
+	struct span w = widen(g, s);
+
+	if (rnd_below(&g->seed, 2)) {
+		promote(g, random_span(g));
+		return;
+	}
+	CHECK(sluice_pt_split(g->pt, s.iova, s.len) >= 0);
+	CHECK(model_relearn(&g->m, g->pt, w.i, w.n));
+	promote(g, w);
 }
 
 static void do_dirty(struct game *g)

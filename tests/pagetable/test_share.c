@@ -97,6 +97,33 @@ static void attach(struct party *p)
 		memcpy(&g->m.unit[i], &from->m.unit[i], n * sizeof(*g->m.unit));
 }
 
+/* A reach of many tables that the whole window lies in: what is shared then has
+ * levels of tables below it. */
+static void attach_all(struct party *p)
+{
+	unsigned a = (unsigned)rnd_below(&p->seed, TABLES);
+	struct game *g = &p->game[(a + 1) % TABLES];
+	struct game *from = &p->game[a];
+	unsigned lg2 =
+	        63u - (unsigned)__builtin_clzll(sluice_pt_table_reach(g->pt));
+	uint64_t bytes = UNITS << g->m.unit_lg2;
+	uint64_t len;
+	uint64_t iova;
+
+	lg2 += 8 + (unsigned)rnd_below(&p->seed, 20);
+	if (!p->can_share || lg2 > 62)
+		return;
+	len = (uint64_t)1 << lg2;
+	iova = g->m.base & ~(len - 1);
+	if (g->m.base + bytes - 1 > iova + len - 1 ||
+	    len - 1 > g->info.max_iova)
+		return;
+	CHECK(sluice_pt_detach(g->pt, g->m.base, bytes) == 0);
+	model_clear(&g->m, 0, UNITS);
+	CHECK(sluice_pt_attach(g->pt, from->pt, iova, len) == 0);
+	memcpy(g->m.unit, from->m.unit, UNITS * sizeof(*g->m.unit));
+}
+
 static void check_all(struct party *p)
 {
 	for (unsigned k = 0; k < TABLES; k++) {
@@ -141,9 +168,9 @@ static void party_close(struct party *p)
 	g = &p->game[TABLES - 1];
 	check_all(&(struct party){.game = {*g, *g, *g}});
 	CHECK(sluice_pt_detach(g->pt, g->m.base, UNITS << g->m.unit_lg2) == 0);
-	CHECK(sluice_pt_reclaim(g->pt, g->m.base, UNITS << g->m.unit_lg2) >= 0);
 	sluice_pt_get_stats(g->pt, &s);
-	CHECK(s.shared_bytes == 0);
+	for (unsigned lg2 = 0; lg2 < 64; lg2++)
+		CHECK(s.leaves[lg2] == 0);
 	play_close(g);
 }
 
@@ -159,8 +186,12 @@ static void play_format(int format, uint64_t ops)
 			continue;
 		}
 		for (uint64_t i = 0; i <= ops / games; i++) {
-			if (rnd_below(&p.seed, 32) == 0)
+			uint64_t dice = rnd_below(&p.seed, 256);
+
+			if (dice < 6)
 				attach(&p);
+			else if (dice < 8)
+				attach_all(&p);
 			else
 				play_step(&p.game[rnd_below(&p.seed, TABLES)]);
 			if (i % (1u << 14) == 999)
