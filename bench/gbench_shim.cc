@@ -11,7 +11,7 @@
 
 static void body(benchmark::State &state, const struct gb_case *c)
 {
-	void *ctx = c->setup();
+	void *ctx = c->setup_arg ? c->setup_arg(c->arg) : c->setup();
 
 	if (!ctx) {
 		state.SkipWithError("cannot run here");

@@ -20,6 +20,9 @@ struct gb_case {
 	uint64_t calls;   /* 0: until the times are steady; else this many */
 	/* Returns NULL when the machine cannot run the case: it is skipped. */
 	void *(*setup)(void);
+	/* For cases that differ in a value: takes the place of setup. */
+	void *(*setup_arg)(const void *arg);
+	const void *arg;
 	void (*teardown)(void *ctx);
 	/* Exactly one of the two. timed returns nanoseconds for all n. */
 	void (*run)(void *ctx, uint64_t n);

@@ -15,5 +15,6 @@ int main(int argc, char **argv)
 	cases_map();
 	cases_unmap();
 	cases_invalidate();
+	cases_format();
 	return gb_main(argc, argv);
 }

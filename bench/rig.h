@@ -70,5 +70,6 @@ void cases_unmap(void);
 void cases_alloc(void);
 void cases_invalidate(void);
 void cases_floor(void);
+void cases_format(void);
 
 #endif

@@ -186,10 +186,56 @@ static always_inline bool pt_piece_next(struct pt_pieces *s)
 	return true;
 }
 
-/* The whole list, before anything is touched. Cold: says what is wrong. */
+/* The whole list, before anything is touched: says what is wrong. */
 int pt_check_pieces(const struct pt *pt, uint64_t iova,
                     const struct sluice_pt_seg *seg, uint32_t nr, uint32_t prot,
                     uint64_t *ret_last);
+
+/*
+ * The straight way for a list: all of it in one table of level 0 that is there,
+ * and no piece that might be a larger entry. False when it is not that simple;
+ * nothing was changed.
+ */
+static always_inline bool pt_tmpl_sg_fast(const struct pt_fmt *f, struct pt *pt,
+                                          uint64_t iova, uint64_t last,
+                                          const struct sluice_pt_seg *seg,
+                                          uint32_t nr, uint32_t prot)
+{
+	const struct pt_geo *g = &pt->geo;
+	unsigned page = pt_page_lg2(f, g);
+	unsigned n = (unsigned)((last - iova) >> page) + 1;
+	au64 *slot;
+
+	/* Less than a table, so that nothing larger can begin in it. */
+	if ((iova ^ last) >> pt_shift(f, g, 1) ||
+	    last - iova == mask64(pt_shift(f, g, 1)) || g->flush ||
+	    !pt_below_root(f, pt, 0))
+		return false;
+	for (uint32_t i = 0; f->cont != PT_CONT_NONE && i < nr; i++)
+		if (seg[i].len >> page != 1 ||
+		    (i && seg[i].oa == seg[i - 1].oa + seg[i - 1].len))
+			return false;
+	slot = pt_table_at(f, pt, iova, 0);
+	if (unlikely(!slot))
+		return false;
+	slot += pt_index(f, g, iova, 0, PT_LEVELS_MAX);
+	if (unlikely(!pt_run_empty(f, pt, slot, n, 0)))
+		return false;
+	for (uint32_t i = 0; i < nr; i++) {
+		uint64_t first = pt_leaf_word(f, g, 0, 0, seg[i].oa, prot);
+
+		n = (unsigned)(seg[i].len >> page);
+		pt_store(f, slot, first);
+		prot &= ~PT_SW1;
+		if (n > 1)
+			pt_run_fill(f, pt, slot + 1, n - 1,
+			            pt_leaf_word(f, g, 0, 0, seg[i].oa, prot) +
+			                    pt_step(f, g, 0),
+			            pt_step(f, g, 0));
+		slot += n;
+	}
+	return true;
+}
 
 static always_inline int pt_tmpl_map_sg(const struct pt_fmt *f, struct pt *pt,
                                         struct pagecache *pc, uint64_t iova,
@@ -205,6 +251,8 @@ static always_inline int pt_tmpl_map_sg(const struct pt_fmt *f, struct pt *pt,
 
 	if (err)
 		return err;
+	if (likely(pt_tmpl_sg_fast(f, pt, iova, last, seg, nr, prot)))
+		return 0;
 	if (f->grows && pt_grow(pt, pc, last))
 		return pt_no_memory();
 	pt_path_start(pt, &p, at);
@@ -267,7 +315,7 @@ static always_inline bool pt_tmpl_map_fast(const struct pt_fmt *f,
 		return false;
 	if (likely(len_1 == pt_page_mask(f, g)))
 		return pt_tmpl_map_one(f, 0, pt, iova, oa, prot);
-	if (len_1 == mask64(pt_shift(f, g, 1)) && f->top_min >= 2 &&
+	if (len_1 == mask64(pt_shift(f, g, 1)) && pt_below_root(f, pt, 1) &&
 	    aligned_lg2(iova | oa, pt_shift(f, g, 1)))
 		return pt_tmpl_map_one(f, 1, pt, iova, oa, prot);
 	return false;

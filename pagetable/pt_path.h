@@ -25,6 +25,15 @@ static always_inline bool pt_step_own(const struct pt_fmt *f,
 	return true;
 }
 
+/* May leaves of this level be in a table that is not the root, whose slots some
+ * formats count differently? */
+static always_inline bool pt_below_root(const struct pt_fmt *f,
+                                        const struct pt *pt, unsigned level)
+{
+	return pt_level_has_leaves(f, level) &&
+	       (f->top_min > level || pt_root_top(pt_root_word(pt)) > level);
+}
+
 /* The table of level 0 or 1 that serves iova, for a change; NULL when the way
  * ends above. Written out: level is a constant, top_min often is the top. */
 static always_inline au64 *pt_table_at(const struct pt_fmt *f,

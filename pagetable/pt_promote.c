@@ -158,12 +158,10 @@ static bool join_table(struct job *j, au64 *slot, unsigned level, uint64_t iova)
 	leaf = pt_leaf_word(f, &pt->geo, level, 0, run.oa, run.prot);
 	if (f->bbm)
 		pt_break(pt, slot, 1, level, iova, &seen);
-	if (any_marked(pt, t, nr))
-		leaf = pt_word_set_dirty(f, leaf);
 	pt_store(f, slot, leaf);
 	pt_flush(pt, slot, 1);
 	pt_tell(pt, iova, reach);
-	/* What a walker has marked before it forgot the old way. */
+	/* What walkers have marked before they forgot the old way. */
 	if (any_marked(pt, t, nr))
 		pt_mark_items(pt, slot, 1);
 	pt_unlink(pt, t, level - 1, j->freed);

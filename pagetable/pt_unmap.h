@@ -341,7 +341,8 @@ static always_inline bool pt_tmpl_unmap_fast(const struct pt_fmt *f,
 		return false;
 	if (likely(len_1 == pt_page_mask(f, &pt->geo)))
 		return pt_tmpl_unmap_one(f, 0, pt, iova, g);
-	if (len_1 == mask64(pt_shift(f, &pt->geo, 1)) && f->top_min >= 2 &&
+	if (len_1 == mask64(pt_shift(f, &pt->geo, 1)) &&
+	    pt_below_root(f, pt, 1) &&
 	    aligned_lg2(iova, pt_shift(f, &pt->geo, 1)))
 		return pt_tmpl_unmap_one(f, 1, pt, iova, g);
 	return false;

@@ -383,6 +383,28 @@ static void do_dirty(struct game *g)
 	}
 }
 
+/* Makes room for a leaf of the next level, and maps it. */
+static void do_large(struct game *g)
+{
+	uint64_t n = 512u << rnd_below(&g->seed, 3);
+	uint64_t i = rnd_below(&g->seed, UNITS / n) * n;
+	struct span s = span_of(g, i, n);
+	struct span w = widen(g, s);
+	uint64_t oa = rnd(&g->seed) & g->info.max_oa & ~(s.len - 1);
+	uint32_t prot = random_prot(g);
+
+	if (w.n != s.n)
+		return;
+	CHECK(sluice_pt_detach(g->pt, s.iova, s.len) == 0);
+	model_clear(&g->m, s.i, s.n);
+	oa += s.iova & (s.len - 1);
+	if (oa > g->info.max_oa || s.len - 1 > g->info.max_oa - oa)
+		oa = 0;
+	CHECK(sluice_pt_map(g->pt, s.iova, oa, s.len, prot) ==
+	      model_map(&g->m, s.i, s.n, oa, prot));
+	check_walks(g, &s);
+}
+
 static void do_detach(struct game *g)
 {
 	struct span s = random_span(g);
@@ -415,8 +437,10 @@ void play_step(struct game *g)
 		do_promote(g);
 	} else if (dice < 253) {
 		do_dirty(g);
-	} else if (dice < 255) {
+	} else if (dice < 254) {
 		do_detach(g);
+	} else if (dice < 255) {
+		do_large(g);
 	} else {
 		s = random_span(g);
 		CHECK(sluice_pt_reclaim(g->pt, s.iova, s.len) >= 0);

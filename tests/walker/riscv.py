@@ -54,6 +54,9 @@ class Riscv(sluicept.Format):
     def is_link(self, level, word):
         return not word & 0xe
 
+    def address(self, word):
+        return (word & self.address_mask) << 2
+
     def relocated(self, level, word, base):
         return word + (base >> 2)
 
@@ -62,30 +65,14 @@ class Riscv(sluicept.Format):
 
 
 class Table(sluicept.Table):
-    """One that is asked by the addresses of a plan, and whose links hold page
-    numbers."""
+    """One that is asked by the addresses of a plan."""
 
     def __init__(self, table, address):
         vars(self).update(vars(table))
         self.address = address
-        # An unmap leaves tables that hold nothing: they count too.
-        for (at, _), word in self.words.items():
-            if self.fmt.is_link(self.levels[at], word):
-                below = (word & self.fmt.address_mask) << 2
-                self.levels[below] = self.levels[at] - 1
-                self.size = max(self.size, below + 4096)
 
     def leaf(self, iova):
-        iova, table, level = self.address(iova), 0, self.top
-        while True:
-            index = self.fmt.index(level, self.top, iova)
-            word = self.words.get((table, index))
-            if word is None:
-                return None
-            if not self.fmt.is_link(level, word):
-                return table + index * 8, word
-            table = (word & self.fmt.address_mask) << 2
-            level = self.levels[table]
+        return super().leaf(self.address(iova))
 
 
 class Walker(common.Walker):

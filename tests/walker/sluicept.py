@@ -36,6 +36,10 @@ class Format:
         """Whether a word that the tool wrote points to a table."""
         raise NotImplementedError
 
+    def address(self, word):
+        """Where the table of a link lies: the offset from the root."""
+        return word & self.address_mask
+
     def relocated(self, level, word, base):
         """A link whose table lies at base + the offset that it holds."""
         return (word & ~self.address_mask |
@@ -84,11 +88,16 @@ class Table:
             word = int(e['word'], 16)
             self.words[table, e['index']] = word
             self.levels[table] = level
-            if not fmt.is_link(level, word):
+            if fmt.is_link(level, word):
+                # A table that an unmap left empty has no words of its own.
+                self.levels[fmt.address(word)] = level - 1
+            else:
                 lg2 = fmt.leaf_lg2(level, word)
                 self.leaves[lg2] = self.leaves.get(lg2, 0) + 1
         self.top = self.levels.get(0, 0)
-        end = max((t + (i + 1) * fmt.word_bytes for t, i in self.words),
+        each = fmt.word_bytes << fmt.stride
+        end = max([t + each for t in self.levels] +
+                  [t + (i + 1) * fmt.word_bytes for t, i in self.words],
                   default=0)
         self.size = -(-end // 4096) * 4096 or 4096
 
@@ -124,7 +133,7 @@ class Table:
                 return None
             if not self.fmt.is_link(level, word):
                 return table + index * self.fmt.word_bytes, word
-            table = word & self.fmt.address_mask
+            table = self.fmt.address(word)
             level = self.levels[table]
 
 
