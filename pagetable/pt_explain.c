@@ -93,7 +93,8 @@ int pt_explain(const struct pt *pt, uint64_t word, unsigned level,
 	} else {
 		m.kind = pt_is_present(f, word, level) ? SLUICE_PT_INVALID
 		                                       : SLUICE_PT_EMPTY;
-		m.unknown = word ^ pt_empty(f, level);
+		/* An invalid bit makes the others meaningless. */
+		m.unknown = m.kind == SLUICE_PT_EMPTY && f->absent ? 0 : word;
 	}
 	/* Wrong in what tells the kinds apart: neither. */
 	if (m.kind != SLUICE_PT_EMPTY && (m.unknown & f->link_mask))

@@ -11,12 +11,12 @@ it where it lies, and each address leads where the decoder says, or nowhere;
 (c) `sluice pt` explains each word as what it is; (d) the same mappings made by
 our map have the same words, bit for bit. For each device that QEMU's own walk
 of these tables served: (e) exactly one table leads to what QEMU says of its
-queues, and (f) Ethernet frames that QEMU's virtio-net puts at bus addresses
-lie, byte for byte, where our walk of the kernel's table says.
+queues, (f) Ethernet frames that QEMU's virtio-net puts at bus addresses lie, byte
+for byte, where our walk of the kernel's table says, and (g) those that it
+takes from bus addresses are what lay there.
 
     s390.py RELEASE SLUICE S390_DECODE"""
 
-import os
 import re
 import struct
 import subprocess
@@ -24,7 +24,8 @@ import sys
 import time
 
 from qtest import main
-from s390_guest import FUNCTIONS, READS, Guest, fetched_kernel
+from s390_guest import (FUNCTIONS, READS, Guest, fetched_kernel,
+                        fragment)
 
 LEVELS, SLOTS, PAGE = 3, (256, 2048, 2048), 4096
 SPAN_LG2 = 12, 20, 31           # of a word at each level
@@ -33,6 +34,8 @@ INVALID, PAGE_INVALID, PROTECTED = 0x20, 0x400, 0x200
 THIRD = 0x7                     # TT of a region-third table, TL of a full one
 WINDOW = 1 << 32                # QEMU's zPCI: the first bus address
 FRAMES = 96
+NEXT, INDIRECT = 1, 4           # flags of a descriptor
+HEADER = 12                     # before a frame (virtio 1.2, 5.1.6)
 
 
 def check(ok, what):
@@ -98,7 +101,6 @@ class Table:
         self.root = root
         self.decoded()
         self.walked()
-        self.explained()
         self.rebuilt()
 
     def tool(self, script, *options):
@@ -128,46 +130,50 @@ class Table:
         check(leaves == self.words.leaves, f'table at {self.root:#x}: the '
               f'decoder sees other leaves')
 
-    def walk(self, addresses):
-        """{address: (where it leads, prot)} by our walk; those that lead
-        nowhere are missing."""
-        run = self.loaded(''.join(f'walk {iova:#x}\n' for iova in addresses))
-        out = {}
+    def walk(self, addresses, more=''):
+        """{address: (where it leads, prot)} by our walk, without those that
+        lead nowhere; and the other lines."""
+        run = self.loaded(''.join(f'walk {iova:#x}\n'
+                                  for iova in addresses) + more)
+        out, others = {}, []
         for line in run.stdout.splitlines():
-            _, iova, oa, prot, *_ = line.split()
-            out[int(iova, 16)] = int(oa, 16), prot
-        check(len(out) + run.stderr.count('ENOENT') == len(set(addresses)),
+            first, *words = line.split()
+            if first == 'walk':
+                out[int(words[0], 16)] = int(words[1], 16), words[2]
+            else:
+                others.append(line)
+        check(len(out) + run.stderr.count('ENOENT') == len(addresses) and
+              len(run.stderr.splitlines()) == run.stderr.count('ENOENT'),
               f'sluice pt: {run.stderr}')
-        return out
+        return out, others
 
     def walked(self):
-        """(b) Every leaf, and the neighbours of each."""
+        """(b) Every leaf, and the neighbours of each; (c)."""
         leaves = self.words.leaves
-        ask = sorted({at for iova in leaves
-                      for at in (iova - PAGE, iova, iova + PAGE)} |
-                     {WINDOW, 0, (1 << 42) - PAGE})
-        check(self.walk(ask) == leaves, f'table at {self.root:#x}: our walk '
-              f'leads elsewhere')
-
-    def explained(self):
-        """(c)"""
+        ask = {at for iova in leaves
+               for at in (iova - PAGE, iova, iova + PAGE)}
         words = sorted({(level, word) for level, _, _, word in
                         self.words.all})
-        run = self.loaded(''.join(f'explain {level} {word:#x}\n'
-                                  for level, word in words))
-        lines = run.stdout.splitlines()
-        check(len(lines) == len(words) and not run.stderr,
-              f'explain: {run.stderr}')
+        self.lead, lines = self.walk(
+            sorted(ask | {WINDOW, 0, (1 << 42) - PAGE}),
+            ''.join(f'explain {level} {word:#x}\n'
+                    for level, word in words))
+        check(self.lead == leaves, f'table at {self.root:#x}: our walk leads '
+              f'elsewhere')
+        check(len(lines) == len(words), f'explain: {len(lines)} answers')
         for (level, word), line in zip(words, lines):
-            if word & (INVALID if level else PAGE_INVALID):
-                want = 'empty'
-            elif level:
-                want = f'link to the table at {word & ORIGIN[level]:#x}'
-            else:
-                prot = 'r,' if word & PROTECTED else 'rw,'
-                want = f'leaf of 0x1000 bytes at {word & -PAGE:#x}, {prot}'
-            check(f': {want} ' in line + ' ' or f': {want}:' in line,
-                  f'{line}: not {want}')
+            self.explained(level, word, line)
+
+    def explained(self, level, word, line):
+        if word & (INVALID if level else PAGE_INVALID):
+            want = 'empty: '
+        elif level:
+            want = f'link to the table at {word & ORIGIN[level]:#x} '
+        else:
+            prot = 'r,' if word & PROTECTED else 'rw,'
+            want = f'leaf of 0x1000 bytes at {word & -PAGE:#x}, {prot}'
+        check(line.startswith(f'explain {level} {word:#018x}: {want}'),
+              f'{line}: not {want}')
 
     def rebuilt(self):
         """(d) Tables of the kernel's that map nothing are left out."""
@@ -187,12 +193,17 @@ class Table:
     def at(self, iova, size):
         """The memory at a bus address, or None."""
         pages = range(iova & -PAGE, iova + size, PAGE)
-        lead = self.walk(pages)
-        if len(lead) != len(pages):
+        if not all(page in self.lead for page in pages):
             return None
-        data = b''.join(self.test.guest.ram.read(lead[p][0], PAGE)
-                        for p in pages)
+        data = b''.join(self.test.guest.ram.read(self.lead[page][0], PAGE)
+                        for page in pages)
         return data[iova % PAGE:][:size]
+
+    def again(self, places):
+        """Walks once more to these (bus address, size)."""
+        self.lead.update(self.walk(sorted(
+            {page for iova, size in places for page in
+             range(iova & -PAGE, iova + size, PAGE)}))[0])
 
 
 def by_path(words):
@@ -233,25 +244,46 @@ class Queue:
             struct.unpack_from('<H', avail, 2)[0] >= \
             self.status['last-avail-idx']
 
-    def descriptor(self, table, number):
-        return struct.unpack('<QIHH', table.at(self.desc + 16 * number, 16))
+    def chain(self, table, head):
+        """(address, size) of each piece of a request (2.7.5, 2.7.7)."""
+        out, data, flags, number = [], None, NEXT, head
+        while flags & NEXT:
+            addr, size, flags, following = struct.unpack(
+                '<QIHH', data[16 * number:][:16] if data else
+                table.at(self.desc + 16 * number, 16))
+            if flags & INDIRECT:
+                data, flags, following = table.at(addr, size), NEXT, 0
+                check(data, f'no table of descriptors at {addr:#x}')
+            else:
+                out.append((addr, size))
+            number = following
+        return out
+
+    def pending(self, table, status):
+        """(place in the ring, chain) of the requests that QEMU has not taken
+        yet."""
+        avail = table.at(self.avail, 4 + 2 * self.size)
+        last = struct.unpack_from('<H', avail, 2)[0]
+        out = []
+        for n in range(status['last-avail-idx'], last):
+            (head,) = struct.unpack_from('<H', avail, 4 + n % self.size * 2)
+            out.append((n % self.size, self.chain(table, head)))
+        return out
 
     def elements(self, table, monitor):
         """Compares what QEMU reads of the next requests, through its own walk,
         with what lies where ours leads; how many there were."""
-        avail = table.at(self.avail, 4 + 2 * self.size)
-        first = self.status['last-avail-idx']
-        last = struct.unpack_from('<H', avail, 2)[0]
-        for n in range(first, last):
+        pending = self.pending(table, self.status)
+        for index, ours in pending:
             theirs = monitor('x-query-virtio-queue-element', path=self.path,
-                             queue=self.number, index=n % self.size)
-            (head,) = struct.unpack_from('<H', avail, 4 + n % self.size * 2)
-            addr, length, _, _ = self.descriptor(table, head)
-            check(theirs and theirs['descs'][0]['addr'] == addr and
-                  theirs['descs'][0]['len'] == length,
-                  f'{self.path} queue {self.number} element {n}: QEMU reads '
-                  f'{theirs}, we {addr:#x} {length}')
-        return last - first
+                             queue=self.number, index=index)
+            check(theirs and [(d['addr'], d['len'])
+                              for d in theirs['descs']] == ours,
+                  f'{self.path} queue {self.number} element {index}: QEMU '
+                  f'reads {theirs}, we {ours}')
+            for addr, size in ours:
+                check(table.at(addr, size), f'nothing at {addr:#x}')
+        return len(pending)
 
 
 class Test:
@@ -268,14 +300,15 @@ class Test:
             self.tables = [Table(self, root) for root in roots]
             elements = self.virtqueues()
             completions = self.nvme()
-            bytes_ = self.frames()
-            leaves = sum(len(t.words.leaves) for t in self.tables)
-            prots = {p for t in self.tables
-                     for _, p in t.words.leaves.values()}
+            leaves = [prot for t in self.tables
+                      for _, prot in t.words.leaves.values()]
+            self.prots = set(leaves)
+            arrived, left = self.received(), self.sent()
+            check(self.prots == {'r', 'rw'}, f'all leaves are {self.prots}')
             print(f's390: Linux {self.guest.kernel}: {len(roots)} tables, '
-                  f'{leaves} leaves ({" ".join(sorted(prots))}), '
+                  f'{len(leaves)} leaves ({leaves.count("r")} read-only), '
                   f'{elements} elements, {completions} completions, '
-                  f'{FRAMES} frames, {bytes_} bytes, '
+                  f'{FRAMES} frames in ({arrived} bytes), {left} out, '
                   f'{time.monotonic() - begin:.1f} s')
 
     def only(self, what, fits):
@@ -335,55 +368,52 @@ class Test:
         check(table is not self.net[0], 'two functions share a table')
         return done(table)
 
-    def frames(self):
-        """(f) The kernel drops frames of a type nobody knows (IEEE 802: local
-        experimental 1) and leaves their bytes in memory."""
-        table, queues = self.net
-        queue, guest = queues[0], self.guest
-        avail = table.at(queue.avail, 4 + 2 * queue.size)
-        first = queue.status['last-avail-idx']
-        heads = [struct.unpack_from('<H', avail,
-                                    4 + (first + n) % queue.size * 2)[0]
-                 for n in range(FRAMES)]
-        places = [queue.descriptor(table, head)[:2] for head in heads]
-        pages = sorted({page for iova, size in places for page in
-                        range(iova & -PAGE, iova + size, PAGE)})
-        lead = table.walk(pages)
-        check(len(lead) == len(pages) and
-              all('w' in prot for _, prot in lead.values()),
+    def status(self, queue):
+        return self.guest.monitor('x-query-virtio-queue-status',
+                                  path=queue.path, queue=queue.number)
+
+    def received(self):
+        """(f)"""
+        (table, (queue, *_)), guest = self.net, self.guest
+        places = [chain[0] for _, chain in
+                  queue.pending(table, self.status(queue))[:FRAMES]]
+        check(all('w' in table.lead[iova & -PAGE][1] for iova, _ in places),
               'a posted buffer is not mapped for writing')
-        frames = [b'\xff' * 6 + b'\x02sluic' + b'\x88\xb5' +
-                  os.urandom(46 + n * 11) for n in range(FRAMES)]
+        frames = [fragment(n + 1, 704 + 8 * n) for n in range(FRAMES)]
+        end = time.monotonic() + 60
+        want = queue.status['used-idx'] + FRAMES
         guest.monitor('cont')
         for frame in frames:
             guest.send(frame)
-        self.arrived(queue, first + FRAMES)
+        while self.status(queue)['used-idx'] < want:
+            check(time.monotonic() < end, 'the guest did not take the frames')
+            time.sleep(0.05)
         guest.monitor('stop')
         for n, (frame, (iova, _)) in enumerate(zip(frames, places)):
-            # Behind the header of 12 bytes (virtio 1.2, 5.1.6).
-            have = self.gather(lead, iova + 12, len(frame))
-            check(have == frame, f'frame {n} at bus address {iova:#x} is not '
-                  f'where our walk leads')
+            check(table.at(iova + HEADER, len(frame)) == frame, f'frame {n} '
+                  f'at bus address {iova:#x} is not where our walk leads')
         return sum(map(len, frames))
 
-    def arrived(self, queue, index):
-        end = time.monotonic() + 60
-        while True:
-            status = self.guest.monitor('x-query-virtio-queue-status',
-                                        path=queue.path, queue=0)
-            if status['used-idx'] >= index & 0xffff:
-                break
-            check(time.monotonic() < end, f'{status["used-idx"]} of {index} '
-                  f'frames arrived')
-            time.sleep(0.05)
-
-    def gather(self, lead, iova, size):
-        out = b''
-        while len(out) < size:
-            at = iova + len(out)
-            some = min(size - len(out), PAGE - at % PAGE)
-            out += self.guest.ram.read(lead[at & -PAGE][0] + at % PAGE, some)
-        return out
+    def sent(self):
+        """(g)"""
+        (table, (_, queue, *_)), guest = self.net, self.guest
+        pending = [chain for _, chain in
+                   queue.pending(table, self.status(queue))]
+        check(len(pending) > 4, f'{len(pending)} frames wait')
+        table.again([place for chain in pending for place in chain])
+        frames = [b''.join(table.at(*place) for place in chain)[HEADER:]
+                  for chain in pending]
+        self.prots.update(table.lead[iova & -PAGE][1]
+                          for chain in pending for iova, _ in chain)
+        guest.monitor('cont')
+        left = list(frames)
+        while left:
+            frame = guest.receive(30)
+            check(frame is not None, f'{len(left)} of {len(frames)} frames '
+                  f'that our walk found did not come')
+            if frame == left[0]:
+                left.pop(0)
+        return len(frames)
 
 
 if __name__ == '__main__':

@@ -5,13 +5,17 @@ Knows nothing of translation tables.
 
     with Guest(kernel_folder) as g:     # up, its devices in use, and stopped
         g.ram.read(0x100000, 8)
-        g.monitor('cont')"""
+        g.monitor('cont')
+
+The guest's network leads to a socket that nobody reads until receive(): the
+last of the frames that the guest sends stay in its queue."""
 
 import gzip
 import json
 import os
 import re
 import socket
+import struct
 import subprocess
 import time
 
@@ -23,9 +27,10 @@ READY = 'sluice: ready'
 WANTED = 'virtio_pci', 'virtio_rng', 'virtio_net', 'virtio_blk', 'nvme'
 READS = 16                      # of 4 KiB, from each disk of 1 MiB
 TRACE = ('s390_pci_iommu_xlate', 'pci_nvme_create_sq', 'pci_nvme_create_cq')
+MAC, NEAR, FAR = bytes.fromhex('525400510ce0'), '10.0.0.2', '10.0.0.1'
 VIRTIO = 'iommu_platform=on,disable-legacy=on'
 FUNCTIONS = (f'virtio-rng-pci,{VIRTIO}',
-             f'virtio-net-pci,netdev=net,romfile=,{VIRTIO}',
+             f'virtio-net-pci,netdev=net,mac={MAC.hex(":")},romfile=,{VIRTIO}',
              f'virtio-blk-pci,drive=disk0,{VIRTIO}',
              'nvme,drive=disk1,serial=sluice')
 
@@ -41,9 +46,16 @@ for try in 1 2 3 4 5 6 7 8 9 10; do
 	busybox sleep 1
 done
 busybox ip link set eth0 up
+busybox ip address add {NEAR}/24 broadcast 10.0.0.255 dev eth0
 for disk in vda nvme0n1; do
 	busybox dd if=/dev/$disk of=/dev/null bs=4k count={READS} 2>&1
 done
+# A full queue, where a kernel would keep it short.
+for limit in /sys/class/net/eth0/queues/tx-*/byte_queue_limits/limit_min; do
+	[ -e $limit ] && echo 1000000 >$limit
+done
+# More fragments than the host's socket takes while nobody reads it.
+busybox ping -c 1 -W 1 -s 60000 10.0.0.255 >/dev/null
 busybox uname -r
 echo '{READY}'
 while :; do busybox sleep 1000; done
@@ -110,6 +122,20 @@ def initramfs(folder):
     return gzip.compress(newc(files), 1)
 
 
+def fragment(number, size):
+    """An Ethernet frame with the first fragment of an IPv4 datagram (RFC
+    791, 3.1) whose rest never comes: the kernel keeps it for 30 seconds,
+    and where it is unless it is short (some 450 bytes). size: of its random
+    data, a multiple of 8."""
+    head = struct.pack('>BBHHHBBH4s4s', 0x45, 0, 20 + size, number, 0x2000,
+                       64, 17, 0, socket.inet_aton(FAR),
+                       socket.inet_aton(NEAR))
+    total = sum(struct.unpack('>10H', head))
+    total = (total & 0xffff) + (total >> 16)
+    head = head[:10] + struct.pack('>H', ~total & 0xffff) + head[12:]
+    return MAC + b'\x02sluic' + b'\x08\x00' + head + os.urandom(size)
+
+
 class Guest:
     """timeout: seconds that it may take to come up."""
 
@@ -119,7 +145,7 @@ class Guest:
             raise Skip('the cached QEMU has no qemu-system-s390x: run '
                        'scripts/fetch-qemu --update')
         disk = bytes(MIB)
-        self.q = Qemu(qemu, self.args(folder), [(0, 512 * MIB)], 'tcg',
+        self.q = Qemu(qemu, self.args(folder), [(0, 256 * MIB)], 'tcg',
                       {'initrd': initramfs(folder), 'disk0': disk,
                        'disk1': disk}, timeout)
         try:
@@ -202,3 +228,11 @@ class Guest:
 
     def send(self, frame):
         self.net.sendto(frame, self.path('guest'))
+
+    def receive(self, seconds):
+        """A frame, or None when none comes."""
+        self.net.settimeout(seconds)
+        try:
+            return self.net.recv(65536)
+        except socket.timeout:
+            return None
