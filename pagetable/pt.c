@@ -159,6 +159,15 @@ int pt_refuse_range(const struct pt *pt, uint64_t iova, uint64_t last)
 	                        "the table: create it with more address bits");
 }
 
+int pt_check_range(const struct pt *pt, uint64_t iova, uint64_t last)
+{
+	if (!pt_fold(pt, &iova, &last))
+		return pt_refuse_sign();
+	return pt_range_ok(pt->fmt, pt, iova, last)
+	               ? 0
+	               : pt_refuse_range(pt, iova, last);
+}
+
 int pt_refuse_map(const struct pt *pt, uint64_t iova, uint64_t last,
                   uint64_t oa, uint32_t prot)
 {

@@ -176,11 +176,15 @@ int pt_create(const struct sluice_pt_config *cfg, struct pagecache *pc,
 /* The root lies in pages of the pool, one or several. */
 static void root_put(struct pt *pt, struct pagecache *pc, au64 *t, unsigned nr)
 {
-	size_t each = bit64(pt->geo.table_lg2 - 3u);
+	unsigned n_lg2 = pt->geo.root_lg2 - pt->geo.table_lg2;
 
 	pt_words_clear(pt->simd, t, nr);
-	for (size_t at = 0; at < nr; at += each)
-		pagecache_put(pc, t + at);
+	/* Formats whose root is wide do not grow: it is the one of the start.
+	 */
+	if (n_lg2)
+		pagepool_span_put(pc->pool, t, n_lg2);
+	else
+		pagecache_put(pc, t);
 }
 
 bool pt_is_empty(const struct pt *pt)

@@ -183,6 +183,12 @@ static int put_empty(void *ctx, const struct sluice_pt_word *word)
 	return 0;
 }
 
+/* Can a link hold this address? */
+static bool fits(const struct pt_fmt *f, uint64_t addr)
+{
+	return pt_word_link(f, pt_addr_word(f, addr)) == addr;
+}
+
 int64_t pt_image(const struct pt *pt, uint64_t base, void *buf, uint64_t size)
 {
 	const struct pt_fmt *f = pt->fmt;
@@ -196,15 +202,17 @@ int64_t pt_image(const struct pt *pt, uint64_t base, void *buf, uint64_t size)
 	unsigned top;
 	int err;
 
-	if (!aligned_lg2(base, pt->geo.root_lg2) ||
-	    (pt_addr_word(f, base) & ~f->link_addr))
-		return msg_lit(-EINVAL,
-		               "links cannot hold this base: use a multiple "
-		               "of the root's size inside the format's reach");
 	err = tour(pt, &t);
 	if (err)
 		return err;
 	bytes = t.end;
+	if (!aligned_lg2(base, pt->geo.root_lg2) || base + bytes - 1 < base ||
+	    !fits(f, base) ||
+	    !fits(f, align_down(base + bytes - 1, pt->geo.leaf_table_lg2)))
+		return msg_lit(-EINVAL,
+		               "links cannot hold addresses from this base "
+		               "on: use a multiple of the root's size inside "
+		               "the format's reach");
 	if (!buf)
 		return (int64_t)bytes;
 	top = t.top;

@@ -52,9 +52,9 @@ static void explain_leaf(const struct pt *pt, uint64_t w, unsigned level,
 	else
 		cont = 0;
 	m->len = bit64(shift) * m->items;
-	m->oa = pt_word_addr(f, w & f->addr);
-	if (f->cont == PT_CONT_NAPOT || f->cont == PT_CONT_AMD || cont == 0)
-		m->oa = pt_word_oa(f, g, w, level, cont);
+	/* Items of Arm have addresses of their own. */
+	m->oa = align_down(pt_word_addr(f, w & f->addr),
+	                   f->cont == PT_CONT_BIT ? shift : shift + cont);
 	m->prot = prot & SLUICE_RW;
 	m->accessed = f->accessed ? (w & f->accessed) != 0 : -1;
 	m->dirty = g->dirty_on ? pt_word_dirty(f, w) : -1;
@@ -62,6 +62,8 @@ static void explain_leaf(const struct pt *pt, uint64_t w, unsigned level,
 	/* What this table would have written for the same meaning. */
 	want = pt_leaf_word(f, g, level, cont, m->oa, prot);
 	m->unknown = (w ^ want) & ~walker_bits(pt);
+	if (cont && !g->contig)
+		m->unknown |= f->cont_bits;
 	if (!pt_prot_ok(f, prot))
 		m->unknown |= f->read | f->write;
 	if (m->oa > g->max_oa || m->len - 1 > g->max_oa - m->oa)

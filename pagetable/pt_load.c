@@ -115,7 +115,7 @@ static int check_entry(const struct load *l, uint64_t i, uint32_t items)
 		if (f->cont == PT_CONT_BIT)
 			want += k * step;
 		if (w[k].table != w->table || w[k].index != w->index + k ||
-		    ((w[k].word ^ want) & ~marks))
+		    w[k].level != w->level || ((w[k].word ^ want) & ~marks))
 			return bad_word(&w[k], "does not continue its entry");
 	}
 	return 0;
@@ -188,8 +188,9 @@ static int load_sorted(struct load *l)
 	int err;
 
 	if (l->nr && l->word[0].table == 0)
-		while (pt->fmt->grows && l->word[0].level > pt_root_top(root) &&
-		       l->word[0].level <= pt->fmt->top_max) {
+		while (l->word[0].level > pt_root_top(root) &&
+		       !pt_in_reach(pt->fmt, &pt->geo, pt->geo.max_iova,
+		                    pt_root_top(root))) {
 			if (pt_grow_one(pt, l->pc))
 				return pt_no_memory();
 			root = pt_root_word(pt);
@@ -206,7 +207,8 @@ static int load_sorted(struct load *l)
 	if (err)
 		pt_empty_root(pt, &freed);
 	pt_free_list(pt, &freed, l->pc);
-	pt_flush(pt, pt_root_table(root), bit64(pt->geo.table_lg2 - 3u));
+	pt_flush(pt, pt_root_table(root),
+	         pt_slots(pt->fmt, &pt->geo, l->top, l->top));
 	return err;
 }
 
@@ -243,7 +245,8 @@ struct scan {
 	uint8_t *seen; /* a bit for each 2 KiB that a table begins at */
 	struct sluice_pt_word *word;
 	uint64_t nr, max;
-	uint64_t end; /* where the next table of the dump goes */
+	uint64_t end;   /* where the next table of the dump goes */
+	uint64_t bytes; /* of all tables that were read */
 };
 
 #define SEEN_LG2 11u
@@ -281,6 +284,12 @@ static int scan_table(struct scan *s, uint64_t addr, unsigned lg2,
 	if (s->seen[off >> SEEN_LG2 >> 3] & 1u << (off >> SEEN_LG2 & 7))
 		return msg_fmt(-EINVAL,
 		               "the table at 0x%" PRIx64 " is linked twice",
+		               addr);
+	/* Tables that do not overlap fit into the memory. */
+	s->bytes += bit64(lg2);
+	if (s->bytes > s->size)
+		return msg_fmt(-EINVAL,
+		               "the table at 0x%" PRIx64 " lies over others",
 		               addr);
 	s->seen[off >> SEEN_LG2 >> 3] |= (uint8_t)(1u << (off >> SEEN_LG2 & 7));
 	for (unsigned i = 0; i < slots; i++) {

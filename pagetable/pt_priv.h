@@ -128,6 +128,8 @@ static inline uint64_t pt_signed_iova(const struct pt_geo *g, uint64_t iova)
  * canonical. Other tables: true. */
 bool pt_fold(const struct pt *pt, uint64_t *iova, uint64_t *last);
 int pt_refuse_sign(void);
+/* Canonical, whole pages, inside the width: 0 or -EINVAL. */
+int pt_check_range(const struct pt *pt, uint64_t iova, uint64_t last);
 
 /* Calls the owner's invalidate. */
 void pt_tell(const struct pt *pt, uint64_t iova, uint64_t len);

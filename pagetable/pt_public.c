@@ -98,6 +98,12 @@ static int family_create(const struct sluice_pt_config *cfg,
 	err = pool_for(cfg->max_bytes, lg2[0], &fam->pool[0]);
 	if (!err && lg2[0] != lg2[1])
 		err = pool_for(cfg->max_bytes, lg2[1], &fam->pool[1]);
+	if (!err && fam->pool[1]) {
+		st_rlx(&fam->budget,
+		       cfg->max_bytes ? cfg->max_bytes : DEFAULT_BYTES);
+		pagepool_set_budget(fam->pool[0], &fam->budget);
+		pagepool_set_budget(fam->pool[1], &fam->budget);
+	}
 	if (err) {
 		family_leave(fam);
 		return err;
@@ -469,7 +475,9 @@ int64_t sluice_pt_dirty_bitmap(struct sluice_pt *pt, sluice_iova_t iova,
 	if (len > INT64_MAX)
 		return too_long();
 	if (clear && pt->pt->geo.dirty_on && pt->pt->fmt->link_shared) {
-		err = make_private(pt, iova, last);
+		err = pt_check_range(pt->pt, iova, last);
+		if (!err)
+			err = make_private(pt, iova, last);
 		if (err)
 			return err;
 	}

@@ -14,6 +14,7 @@
 struct family {
 	struct pagepool *pool[2]; /* [1] NULL: all tables have one size */
 	au32 members;
+	au64 budget; /* bytes that two pools share */
 	_Alignas(CACHELINE) au64 gen;
 };
 

@@ -252,8 +252,59 @@ static bool is_mapped(const struct pt *pt, uint64_t iova, uint64_t last)
 	}
 }
 
-static int detach_table(struct pt *pt, struct pagecache *pc, au64 *t,
-                        unsigned level, struct range r, struct pt_freed *freed)
+/*
+ * Tables of our own on the way to both ends of a range, as far as slots are not
+ * whole in it: afterwards what is in the range can be changed without memory.
+ * from: where there is nothing in it, nothing is needed; or NULL.
+ */
+static int open_ends(struct pt *pt, struct pagecache *pc, au64 *t,
+                     const au64 *from, unsigned level, struct range r,
+                     struct pt_freed *freed)
+{
+	const struct pt_fmt *f = pt->fmt;
+	uint64_t base = table_base(pt, &r, level);
+	unsigned ends[2] = {first_slot(pt, &r, level),
+	                    last_slot(pt, &r, level)};
+
+	for (unsigned k = 0; k < 1u + (ends[0] != ends[1]); k++) {
+		unsigned i = ends[k];
+		uint64_t w = pt_load(f, &t[i]);
+		uint64_t theirs = from ? pt_load(f, &from[i]) : 0;
+		struct range part;
+		bool mine;
+		int err = 0;
+
+		if (slot_part(pt, &r, level, base, i, &part) ||
+		    (from && !pt_is_link(f, theirs, level)))
+			continue;
+		if (from && w == pt_empty(f, level)) {
+			w = pt_link_table(f, pt, pc, &t[i], level, &mine);
+			if (w == pt_empty(f, level))
+				return pt_no_memory();
+			if (pt->geo.flush)
+				pt_link_written(f, pt, &t[i]);
+		}
+		if (!pt_is_link(f, w, level))
+			continue;
+		if (!pt_is_own_link(f, w, level))
+			err = unshare_slot(pt, pc, &t[i], level,
+			                   base + ((uint64_t)i << pt_shift(
+			                                   f, &pt->geo, level)),
+			                   freed);
+		w = pt_load(f, &t[i]);
+		if (!err)
+			err = open_ends(pt, pc, pt_word_table(f, w),
+			                from ? pt_word_table(f, theirs) : NULL,
+			                level - 1, part, freed);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* After open_ends. */
+static void detach_table(struct pt *pt, au64 *t, unsigned level, struct range r,
+                         struct pt_freed *freed)
 {
 	const struct pt_fmt *f = pt->fmt;
 	uint64_t base = table_base(pt, &r, level);
@@ -263,31 +314,19 @@ static int detach_table(struct pt *pt, struct pagecache *pc, au64 *t,
 		uint64_t w = pt_load(f, &t[i]);
 		struct range part;
 		bool whole = slot_part(pt, &r, level, base, i, &part);
-		int err;
 
 		if (w == pt_empty(f, level))
 			continue;
-		if (whole && pt_is_link(f, w, level)) {
-			pt_take_out(pt, &t[i], level, part.iova, freed);
-			continue;
-		}
 		if (!pt_is_link(f, w, level)) {
 			pt_clear(f, &t[i], level);
 			pt_flush(pt, &t[i], 1);
-			continue;
+		} else if (whole) {
+			pt_take_out(pt, &t[i], level, part.iova, freed);
+		} else {
+			detach_table(pt, pt_word_table(f, w), level - 1, part,
+			             freed);
 		}
-		err = unshare_table(pt, pc, t, level,
-		                    (struct range){part.iova, part.iova, r.top},
-		                    freed);
-		if (err)
-			return err;
-		w = pt_load(f, &t[i]);
-		err = detach_table(pt, pc, pt_word_table(f, w), level - 1, part,
-		                   freed);
-		if (err)
-			return err;
 	}
-	return 0;
 }
 
 int pt_detach(struct pt *pt, struct pagecache *pc, uint64_t iova, uint64_t last,
@@ -295,6 +334,7 @@ int pt_detach(struct pt *pt, struct pagecache *pc, uint64_t iova, uint64_t last,
 {
 	uint64_t root = pt_root_word(pt);
 	struct range r;
+	int err;
 
 	if (!pt_fold(pt, &iova, &last))
 		return pt_refuse_sign();
@@ -304,13 +344,17 @@ int pt_detach(struct pt *pt, struct pagecache *pc, uint64_t iova, uint64_t last,
 		return pt_would_split();
 	if (!reach(pt, iova, last, root, &r))
 		return 0;
-	return detach_table(pt, pc, pt_root_table(root), r.top, r, freed);
+	err = open_ends(pt, pc, pt_root_table(root), NULL, r.top, r, freed);
+	if (err)
+		return err;
+	/* No return from here: the leaves disappear. */
+	detach_table(pt, pt_root_table(root), r.top, r, freed);
+	return 0;
 }
 
-/* Slots of to take what those of from hold, for r. */
-static int attach_table(struct pt *pt, struct pagecache *pc, au64 *to,
-                        struct pt *src, au64 *from, unsigned level,
-                        struct range r, struct pt_freed *freed)
+/* Slots of to take what those of from hold, for r. After open_ends. */
+static void attach_table(struct pt *pt, au64 *to, au64 *from, unsigned level,
+                         struct range r, struct pt_freed *freed)
 {
 	const struct pt_fmt *f = pt->fmt;
 	uint64_t base = table_base(pt, &r, level);
@@ -319,49 +363,28 @@ static int attach_table(struct pt *pt, struct pagecache *pc, au64 *to,
 	for (unsigned i = first_slot(pt, &r, level); i <= end; i++) {
 		uint64_t w = pt_load(f, &from[i]);
 		struct range part;
-		bool whole = slot_part(pt, &r, level, base, i, &part);
-		bool mine;
-		uint64_t own;
-		int err;
 
 		if (w == pt_empty(f, level))
 			continue;
-		if (whole) {
-			if (pt_load(f, &to[i]) != pt_empty(f, level))
-				pt_take_out(pt, &to[i], level, part.iova,
-				            freed);
-			if (pt_is_link(f, w, level)) {
-				faa_acqrel(counter_of(pt, pt_word_table(f, w),
-				                      level - 1),
-				           1);
-				/* As in copy_table. */
-				for_rel(&from[i], pt_order(f, f->link_shared));
-				w |= f->link_shared;
-			}
-			pt_store(f, &to[i], w);
-			pt_flush(pt, &to[i], 1);
+		if (!slot_part(pt, &r, level, base, i, &part)) {
+			attach_table(pt, pt_word_table(f, pt_load(f, &to[i])),
+			             pt_word_table(f, w), level - 1, part,
+			             freed);
 			continue;
 		}
-		own = pt_load(f, &to[i]);
-		if (own == pt_empty(f, level)) {
-			own = pt_link_table(f, pt, pc, &to[i], level, &mine);
-			if (own == pt_empty(f, level))
-				return pt_no_memory();
-			if (pt->geo.flush)
-				pt_link_written(f, pt, &to[i]);
+		if (pt_load(f, &to[i]) != pt_empty(f, level))
+			pt_take_out(pt, &to[i], level, part.iova, freed);
+		if (pt_is_link(f, w, level)) {
+			faa_acqrel(
+			        counter_of(pt, pt_word_table(f, w), level - 1),
+			        1);
+			/* As in copy_table. */
+			for_rel(&from[i], pt_order(f, f->link_shared));
+			w |= f->link_shared;
 		}
-		err = unshare_table(pt, pc, to, level,
-		                    (struct range){part.iova, part.iova, r.top},
-		                    freed);
-		if (err)
-			return err;
-		own = pt_load(f, &to[i]);
-		err = attach_table(pt, pc, pt_word_table(f, own), src,
-		                   pt_word_table(f, w), level - 1, part, freed);
-		if (err)
-			return err;
+		pt_store(f, &to[i], w);
+		pt_flush(pt, &to[i], 1);
 	}
-	return 0;
 }
 
 static int check_pair(const struct pt *pt, const struct pt *src, uint64_t iova,
@@ -395,6 +418,7 @@ int pt_attach(struct pt *pt, struct pagecache *pc, struct pt *src,
 {
 	struct range r;
 	uint64_t root;
+	au64 *from;
 	int err;
 
 	if (!pt_fold(pt, &iova, &last))
@@ -421,10 +445,11 @@ int pt_attach(struct pt *pt, struct pagecache *pc, struct pt *src,
 	}
 	root = pt_root_word(pt);
 	r = (struct range){iova, last, pt_root_top(root)};
-	err = attach_table(pt, pc, pt_root_table(root), src,
-	                   pt_root_table(pt_root_word(src)), r.top, r, freed);
-	/* Nothing was mapped in the range before. */
-	if (err && detach_table(pt, pc, pt_root_table(root), r.top, r, freed))
-		return pt_no_memory();
-	return err;
+	from = pt_root_table(pt_root_word(src));
+	err = open_ends(pt, pc, pt_root_table(root), from, r.top, r, freed);
+	if (err)
+		return err;
+	/* No return from here: the leaves become visible. */
+	attach_table(pt, pt_root_table(root), from, r.top, r, freed);
+	return 0;
 }

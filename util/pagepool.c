@@ -20,7 +20,9 @@ struct pagepool {
 	unsigned page_lg2;
 	au32 *next; /* links of free pages, kept outside: pages stay zero */
 	au32 *counter;
+	au64 *budget; /* bytes; NULL: no limit but max_pages */
 	_Alignas(CACHELINE) struct idxstack free;
+	struct idxstack span[PAGEPOOL_SPAN_LG2_MAX]; /* linked by first page */
 	_Alignas(CACHELINE) au64 bump;
 	_Alignas(CACHELINE) au64 nr_free;
 };
@@ -57,6 +59,8 @@ int pagepool_create(uint64_t max_pages, unsigned page_lg2,
 		return -ENOMEM;
 	}
 	idxstack_init(&pool->free, pool->next);
+	for (unsigned i = 0; i < PAGEPOOL_SPAN_LG2_MAX; i++)
+		idxstack_init(&pool->span[i], pool->next);
 	pool->base = (uint8_t *)align_up((uintptr_t)pool->map, align_lg2);
 	/* Advice only: plain pages serve as well, slower on cold walks. */
 	(void)madvise(pool->base, max_pages << page_lg2, MADV_HUGEPAGE);
@@ -103,11 +107,33 @@ static void push_free(struct pagecache *pc, uint32_t n)
 	idxstack_push(&pc->pool->free, &pc->idx[pc->nr], n);
 }
 
+/* Pays for up to n fresh pages; returns how many. */
+static uint32_t pay(struct pagepool *pool, uint32_t n)
+{
+	uint64_t left;
+	uint64_t cost;
+
+	if (!pool->budget)
+		return n;
+	left = ld_rlx(pool->budget);
+	do {
+		n = (uint32_t)min_u64(n, left >> pool->page_lg2);
+		cost = (uint64_t)n << pool->page_lg2;
+	} while (n && !cas_rlx(pool->budget, &left, left - cost));
+	return n;
+}
+
+void pagepool_set_budget(struct pagepool *pool, au64 *budget)
+{
+	pool->budget = budget;
+}
+
 static void refill(struct pagecache *pc)
 {
 	struct pagepool *pool = pc->pool;
 	uint64_t bump;
 	uint32_t idx;
+	uint32_t n;
 
 	while (pc->nr < REFILL) {
 		idx = pop_free(pool);
@@ -117,12 +143,25 @@ static void refill(struct pagecache *pc)
 	}
 	if (pc->nr || ld_rlx(&pool->bump) >= pool->max_pages)
 		return;
-	bump = faa_rlx(&pool->bump, REFILL);
+	/* Who has to share a budget takes what is needed. */
+	n = pay(pool, pool->budget ? 1 : REFILL);
+	bump = faa_rlx(&pool->bump, n);
 	/* Highest first, so that pages are handed out in address order. */
-	for (uint64_t i = min_u64(bump + REFILL, pool->max_pages); i > bump;
-	     i--)
+	for (uint64_t i = min_u64(bump + n, pool->max_pages); i > bump; i--)
 		pc->idx[pc->nr++] = (uint32_t)(i - 1);
 }
+
+#ifndef NDEBUG
+static bool page_is_zero(const void *page, unsigned page_lg2)
+{
+	const uint64_t *w = page;
+
+	for (uint64_t i = 0; i < bit64(page_lg2) / sizeof(*w); i++)
+		if (w[i])
+			return false;
+	return true;
+}
+#endif
 
 unsigned pagepool_page_lg2(const struct pagepool *pool)
 {
@@ -139,14 +178,21 @@ au32 *pagepool_counter(struct pagepool *pool, const void *page)
 void *pagepool_span(struct pagepool *pool, unsigned n_lg2)
 {
 	uint64_t bump = ld_rlx(&pool->bump);
+	uint32_t idx = idxstack_pop(&pool->span[n_lg2 - 1]);
+	uint32_t n = 1u << n_lg2;
 	uint64_t first;
-	uint32_t idx;
 
+	if (idx != IDXSTACK_NONE) {
+		fsub_rlx(&pool->nr_free, n);
+		return pool->base + ((size_t)idx << pool->page_lg2);
+	}
+	if (pay(pool, n) < n)
+		return NULL;
 	do {
 		first = align_up(bump, n_lg2);
-		if (first + bit64(n_lg2) > pool->max_pages)
+		if (first + n > pool->max_pages)
 			return NULL;
-	} while (!cas_rlx(&pool->bump, &bump, first + bit64(n_lg2)));
+	} while (!cas_rlx(&pool->bump, &bump, first + n));
 	/* What lies before the aligned start is free. */
 	for (; bump < first; bump++) {
 		idx = (uint32_t)bump;
@@ -154,6 +200,16 @@ void *pagepool_span(struct pagepool *pool, unsigned n_lg2)
 		idxstack_push(&pool->free, &idx, 1);
 	}
 	return pool->base + ((size_t)first << pool->page_lg2);
+}
+
+void pagepool_span_put(struct pagepool *pool, void *span, unsigned n_lg2)
+{
+	size_t off = (size_t)((uint8_t *)span - pool->base);
+	uint32_t idx = (uint32_t)(off >> pool->page_lg2);
+
+	assert(page_is_zero(span, pool->page_lg2 + n_lg2));
+	faa_rlx(&pool->nr_free, 1u << n_lg2);
+	idxstack_push(&pool->span[n_lg2 - 1], &idx, 1);
 }
 
 void pagecache_init(struct pagecache *pc, struct pagepool *pool)
@@ -177,18 +233,6 @@ void *pagecache_get(struct pagecache *pc)
 	return pc->pool->base +
 	       ((size_t)pc->idx[--pc->nr] << pc->pool->page_lg2);
 }
-
-#ifndef NDEBUG
-static bool page_is_zero(const void *page, unsigned page_lg2)
-{
-	const uint64_t *w = page;
-
-	for (uint64_t i = 0; i < bit64(page_lg2) / sizeof(*w); i++)
-		if (w[i])
-			return false;
-	return true;
-}
-#endif
 
 void pagecache_put(struct pagecache *pc, void *page)
 {

@@ -40,9 +40,15 @@ void pagepool_destroy(struct pagepool *pool);
  * caches. */
 uint64_t pagepool_used(const struct pagepool *pool);
 
-/* 2^n_lg2 pages side by side, aligned to their size; NULL when the pool's limit
- * is reached. They go back one by one. */
+/* 2^n_lg2 pages side by side, n_lg2 of 1 to PAGEPOOL_SPAN_LG2_MAX, aligned to
+ * their size; NULL when the pool's limit is reached. They go back as they came,
+ * all zero. */
+#define PAGEPOOL_SPAN_LG2_MAX 4u
 void *pagepool_span(struct pagepool *pool, unsigned n_lg2);
+void pagepool_span_put(struct pagepool *pool, void *span, unsigned n_lg2);
+/* Control, before the first page: fresh pages are paid for out of *budget,
+ * bytes, which several pools may share. */
+void pagepool_set_budget(struct pagepool *pool, au64 *budget);
 /* A counter of the caller's for a page in use: 0 at first. */
 au32 *pagepool_counter(struct pagepool *pool, const void *page);
 unsigned pagepool_page_lg2(const struct pagepool *pool);

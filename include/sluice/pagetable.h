@@ -133,7 +133,8 @@ SLUICE_API SLUICE_MUST_CHECK int sluice_pt_create(
  *
  * @ctx: for invalidate of the new table
  *
- * max_bytes then holds for both together. Thread: the owner of pt. Returns: 0,
+ * max_bytes then holds for both together; up to 64 free pages that one keeps at
+ * hand are not the other's. Thread: the owner of pt. Returns: 0,
  * -ENOMEM.
  */
 SLUICE_API SLUICE_MUST_CHECK int sluice_pt_create_beside(
@@ -414,7 +415,8 @@ enum sluice_pt_kind {
 /* What a word means. */
 struct sluice_pt_meaning {
 	enum sluice_pt_kind kind;
-	uint64_t oa;
+	uint64_t oa;       /* of an item that has an address of its own (Arm),
+	                    * its own, else the leaf's */
 	uint64_t len;      /* bytes of the leaf, or reach of the slot */
 	uint32_t items;    /* words that together make the leaf */
 	uint32_t prot;     /* SLUICE_* */

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Threads on disjoint ranges of one table, sharing its tables, beside walkers
- * of everything. Every leaf translates to its own address plus a constant, so
- * a walker can tell a wrong word whenever it sees one. SLUICE_LONG=1 plays a
- * hundred times longer.
+ * Lanes that share the tables of one table of each format. Each has a range of
+ * its own with a model beside it and does there what it likes; all go through
+ * the same areas of the address space together, so that they race for every
+ * table on the way. Walkers look everywhere meanwhile: what they find is
+ * nothing, or right. One range is only split, promoted and given other
+ * permissions: where the format needs no break, a walker always finds it.
+ *
+ * Twice: with tables that are used again at once (a generation tells walkers),
+ * and with tables that wait for the end of all walks. SLUICE_STRESS_OPS:
+ * calls of all lanes, over all formats, one in twenty a change;
+ * SLUICE_STRESS_SEED; SLUICE_LONG=1: a hundred times more.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,231 +18,241 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "pagetable/pt_priv.h"
-#include "table.h"
+#include "stress_lane.h"
 
-#define BASE (bit64(39) - GIB1) /* across a border of the upper levels */
-#define SPAN (2 * GIB1)
-#define SHIFTED (7 * GIB1) /* OA = IOVA + SHIFTED */
-#define MAPPERS 4u
 #define WALKERS 2u
-#define STRIPE (16 * KIB4)
-#define AREAS 64u
 
-struct shared {
-	struct pt *pt;
+static uint64_t number(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+/* Of each format the one with most to go wrong: levels that grow, contiguous
+ * entries, dirty marks, wide roots, bytes in the other order. */
+static const char *const played[] = {
+        "x86_64-57",     "vtdss-48",      "amdv1-64",    "arm_s1-4k-39d",
+        "arm_s1-16k-48", "arm_s2-4k-40d", "riscv-48",    "riscv_g-50d",
+        "s390-53",       "s390-64",       "tce-4k-50x3",
+};
+
+static void start(struct lane *l, void *(*fn)(void *))
+{
+	assert_int_equal(pthread_create(&l->thread, NULL, fn, l), 0);
+}
+
+static void finish(struct lane *l)
+{
+	pthread_join(l->thread, NULL);
+	if (l->wrong)
+		fail_msg("%s: %s", l->w->shape->name, l->wrong);
+	assert_true(l->done > 0);
+}
+
+/* All lanes are over: no leaf is left, and no page is lost. */
+static void check_end(struct world *w)
+{
+	const struct pt *pt = w->base->pt;
+	uint64_t all = pt_max_iova(pt);
+	uint64_t used = 0;
+	struct sluice_pt_stats s;
+
+	assert_int_equal(sluice_pt_detach(w->base, w->fixed_at, w->fixed_len),
+	                 0);
+	/* A length has 64 bits: of the widest tables the end stays. */
+	assert_true(sluice_pt_reclaim(w->base, 0,
+	                              align_down(all, 31) ? align_down(all, 31)
+	                                                  : all + 1) >= 0);
+	sluice_pt_get_stats(w->base, &s);
+	for (unsigned i = 0; i < 64; i++)
+		assert_int_equal(s.leaves[i], 0);
+	for (unsigned i = 0; i < 2 && w->base->family->pool[i]; i++) {
+		struct pagepool *pool = w->base->family->pool[i];
+
+		pagecache_drain(&w->base->pc[i]);
+		used += pagepool_used(pool) << pagepool_page_lg2(pool);
+	}
+	assert_int_equal(used, s.table_bytes);
+}
+
+/* Every area once, in a new table. */
+static uint64_t round_of(const struct shape *shape, bool wait, uint64_t seed)
+{
+	static struct lane lane[LANES + 1 + WALKERS];
+	struct world w;
+	uint64_t done = 0;
+
+	world_open(&w, shape, wait);
+	for (unsigned i = 0; i < NR_OF(lane); i++)
+		lane_open(&lane[i], &w, i, seed);
+	for (unsigned i = 0; i < LANES; i++)
+		start(&lane[i], lane_main);
+	start(&lane[LANES], lane_fixed);
+	for (unsigned i = LANES + 1; i < NR_OF(lane); i++)
+		start(&lane[i], lane_walker);
+	for (unsigned i = 0; i < LANES; i++)
+		finish(&lane[i]);
+	st_rlx(&w.stop, 1);
+	for (unsigned i = LANES; i < NR_OF(lane); i++)
+		finish(&lane[i]);
+	for (unsigned i = 0; i < NR_OF(lane); i++) {
+		lane_close(&lane[i]);
+		done += i < LANES ? lane[i].done : 0;
+	}
+	check_end(&w);
+	world_close(&w);
+	return done;
+}
+
+static void play(bool wait)
+{
+	uint64_t ops = number("SLUICE_STRESS_OPS", 12000000) / 2;
+	uint64_t seed = number("SLUICE_STRESS_SEED", 1);
+
+	if (number("SLUICE_LONG", 0))
+		ops *= 100;
+	for (unsigned i = 0; i < NR_OF(played); i++) {
+		const struct shape *shape = NULL;
+		uint64_t done = 0;
+		unsigned rounds = 0;
+
+		for (unsigned k = 0; k < nr_shapes; k++)
+			if (strcmp(shapes[k].name, played[i]) == 0)
+				shape = &shapes[k];
+		assert_non_null(shape);
+		for (; done < ops / NR_OF(played); rounds++)
+			done += round_of(shape, wait, seed++);
+		print_message("%s: %u rounds, %llu calls\n", shape->name,
+		              rounds, (unsigned long long)done);
+	}
+}
+
+static void test_tables_used_again(void **state)
+{
+	(void)state;
+	play(false);
+}
+
+static void test_tables_that_wait(void **state)
+{
+	(void)state;
+	play(true);
+}
+
+/* One table after another that lanes make higher at the same moment. */
+struct growth {
 	struct pagepool *pool;
-	struct sluice_pt *public;
+	au64 arrived;
+	struct pt *pt;
 	uint64_t rounds;
-	au32 stop;
+	au32 wrong;
 };
 
-struct worker {
+struct grower {
 	pthread_t thread;
-	struct shared *s;
-	uint64_t id;
-	uint64_t wrong;
-	uint64_t done;
-	struct pt_freed freed;
+	struct growth *g;
+	unsigned id;
 };
 
-static uint64_t rounds(uint64_t n)
+/* Addresses that want three levels or more, in turn; in each round one wants
+ * the most, and none wants more. */
+static unsigned round_top(uint64_t round)
 {
-	const char *longer = getenv("SLUICE_LONG");
-
-	return longer && *longer == '1' ? 100 * n : n;
+	return 3 + (unsigned)(round % 3);
 }
 
-static void one_round(struct worker *w, struct pagecache *pc, uint64_t iova,
-                      uint64_t len)
+static uint64_t high_address(uint64_t round, unsigned id)
 {
-	struct pt_run run[64];
-	struct pt_gather g = {.run = run, .max = 64};
-	uint64_t last = iova + len - 1;
-	struct pt_run leaf;
+	unsigned tops = round_top(round) - 1;
+	unsigned n = (unsigned)((round / 3 + id) % tops);
 
-	if (pt_map(w->s->pt, pc, iova, last, iova + SHIFTED, SLUICE_RW,
-	           &w->freed) ||
-	    pt_walk(w->s->pt, iova, &leaf) ||
-	    pt_map(w->s->pt, pc, last - KIB4 + 1, last, 0, SLUICE_RW,
-	           &w->freed) != -EEXIST ||
-	    pt_unmap(w->s->pt, iova, last, &g) != (int64_t)len || g.nr != 1 ||
-	    run[0].iova != iova || run[0].last != last ||
-	    run[0].oa != iova + SHIFTED ||
-	    pt_unmap(w->s->pt, iova, last, &g) != -ENOENT ||
-	    pt_walk(w->s->pt, iova, &leaf) != -ENOENT)
-		w->wrong++;
-	w->done++;
+	return bit64(9 * n + 36) + id * 4096u;
 }
 
-/* Stripes of 16 pages go round the threads; so do whole areas of 2 MiB, which
- * see small and large leaves in turn. */
-static void *mapper(void *arg)
+/* All lanes and the one who makes tables: n times in all so far. */
+static void grow_meet(struct growth *g, uint64_t n)
 {
-	struct worker *w = arg;
-	uint64_t seed = 1 + w->id;
+	/* Pairs with itself: the table is there, or nobody uses it any more. */
+	faa_acqrel(&g->arrived, 1);
+	for (unsigned spins = 0; ld_acq(&g->arrived) < n * (LANES + 1);
+	     spins++) {
+		if (spins % 256 == 255)
+			sched_yield();
+		cpu_relax();
+	}
+}
+
+static void *grower(void *arg)
+{
+	struct grower *me = arg;
+	struct growth *g = me->g;
+	struct pt_freed freed = {0};
 	struct pagecache pc;
+	struct pt_run run;
 
-	pagecache_init(&pc, w->s->pool);
-	for (uint64_t i = 0; i < w->s->rounds; i++) {
-		uint64_t dice = rnd(&seed);
-		uint64_t pages = 1 + dice % 16;
-		uint64_t stripe = (dice >> 8) % 2048 * MAPPERS + w->id;
-		uint64_t area = (dice >> 32) % AREAS * MAPPERS + w->id;
-		uint64_t at = BASE + SPAN / 2 - 512 * STRIPE + stripe * STRIPE;
+	pagecache_init(&pc, g->pool);
+	for (uint64_t i = 0; i < g->rounds; i++) {
+		uint64_t at = high_address(i, me->id);
 
-		if (i % 16)
-			one_round(w, &pc, at, pages * KIB4);
-		else
-			one_round(w, &pc, BASE + area * MIB2,
-			          dice & 128 ? MIB2 : pages * KIB4);
+		grow_meet(g, 2 * i + 1);
+		if (pt_map(g->pt, &pc, at, at + 4095, me->id * 4096u, SLUICE_RW,
+		           &freed) ||
+		    pt_walk(g->pt, at, &run) || run.oa != me->id * 4096u)
+			st_rlx(&g->wrong, 1);
+		grow_meet(g, 2 * i + 2);
 	}
 	pagecache_drain(&pc);
 	return NULL;
 }
 
-static void *walker(void *arg)
+static void test_growth(void **state)
 {
-	struct worker *w = arg;
-	uint64_t seed = 99 + w->id;
-
-	while (!ld_rlx(&w->s->stop)) {
-		uint64_t a = BASE + rnd_below(&seed, SPAN);
-		struct pt_run r;
-		int err;
-
-		if (w->done & 3)
-			a = BASE + SPAN / 2 + rnd_below(&seed, 8 * MIB2);
-		err = pt_walk(w->s->pt, a, &r);
-		w->done++;
-		if (err == -ENOENT)
-			continue;
-		if (err || a < r.iova || a > r.last ||
-		    r.oa != r.iova + SHIFTED || r.prot != SLUICE_RW)
-			w->wrong++;
-	}
-	return NULL;
-}
-
-static void start(struct worker *w, struct shared *s, uint64_t id,
-                  void *(*fn)(void *))
-{
-	*w = (struct worker){.s = s, .id = id};
-	assert_int_equal(pthread_create(&w->thread, NULL, fn, w), 0);
-}
-
-static void finish(struct worker *w)
-{
-	pthread_join(w->thread, NULL);
-	assert_int_equal(w->wrong, 0);
-	assert_true(w->done > 0);
-}
-
-static void test_shared_tables(void **state)
-{
-	struct worker w[MAPPERS + WALKERS];
-	struct sluice_pt_stats stats;
-	struct table t;
-	struct shared s;
+	struct sluice_pt_config cfg = {.format = SLUICE_PT_AMDV1,
+	                               .iova_bits = 64};
+	struct growth g = {.rounds = number("SLUICE_LONG", 0) ? 500000 : 5000};
+	struct grower lane[LANES];
+	struct pagecache pc;
+	struct pt_run run;
 
 	(void)state;
-	/* Unlinked tables wait for the end of the walkers: room for all. */
-	table_open(&t, kinds[3], 1u << 18);
-	s = (struct shared){.pt = t.pt, .pool = t.pool};
-	s.rounds = rounds(300000);
-	for (unsigned i = 0; i < MAPPERS + WALKERS; i++)
-		start(&w[i], &s, i, i < MAPPERS ? mapper : walker);
-	for (unsigned i = 0; i < MAPPERS; i++)
-		finish(&w[i]);
-	st_rlx(&s.stop, 1);
-	for (unsigned i = MAPPERS; i < MAPPERS + WALKERS; i++)
-		finish(&w[i]);
-	pt_count(t.pt, &stats);
-	assert_int_equal(stats.leaves[12] + stats.leaves[21], 0);
-	for (unsigned i = 0; i < MAPPERS; i++)
-		pt_free_list(t.pt, &w[i].freed, &t.pc);
-	table_close(&t);
-}
-
-/* One thread makes tables come and go in a public table, whose pages are used
- * again at once, at other heights too; walkers must never believe an old one.
- */
-static void *recycler(void *arg)
-{
-	struct worker *w = arg;
-	uint64_t seed = 5;
-
-	for (uint64_t i = 0; i < w->s->rounds; i++) {
-		uint64_t area = rnd_below(&seed, 8);
-		uint64_t at = BASE + area * MIB2;
-		uint64_t small = 1 + rnd_below(&seed, 40);
-		uint64_t wide = rnd_below(&seed, 16) == 0;
-		uint64_t len = small * KIB4;
-
-		for (unsigned k = 0; k < 2; k++) {
-			if (k)
-				len = MIB2;
-			if (k && wide) {
-				at = BASE;
-				len = GIB1;
-			}
-			if (sluice_pt_map(w->s->public, at, at + SHIFTED, len,
-			                  SLUICE_RW) ||
-			    sluice_pt_unmap(w->s->public, at, len, NULL,
-			                    NULL) != (int64_t)len)
-				w->wrong++;
-		}
-		w->done++;
+	assert_int_equal(pagepool_create(4096, 12, &g.pool), 0);
+	pagecache_init(&pc, g.pool);
+	for (unsigned i = 0; i < LANES; i++) {
+		lane[i] = (struct grower){.g = &g, .id = i};
+		assert_int_equal(
+		        pthread_create(&lane[i].thread, NULL, grower, &lane[i]),
+		        0);
 	}
-	return NULL;
-}
-
-static void *public_walker(void *arg)
-{
-	struct worker *w = arg;
-	uint64_t seed = 7 + w->id;
-
-	while (!ld_rlx(&w->s->stop)) {
-		uint64_t a = BASE + rnd_below(&seed, 8) * MIB2 +
-		             rnd_below(&seed, 40) * KIB4;
-		struct sluice_pt_extent e;
-		int err = sluice_pt_walk(w->s->public, a, &e);
-
-		w->done++;
-		if (err != -ENOENT && (err || e.oa != e.iova + SHIFTED))
-			w->wrong++;
+	for (uint64_t i = 0; i < g.rounds; i++) {
+		assert_int_equal(pt_create(&cfg, &pc, &g.pt), 0);
+		grow_meet(&g, 2 * i + 1);
+		grow_meet(&g, 2 * i + 2);
+		assert_int_equal(pt_root_top(pt_root_word(g.pt)), round_top(i));
+		for (unsigned k = 0; k < LANES; k++)
+			if (pt_walk(g.pt, high_address(i, k), &run) ||
+			    run.oa != k * 4096u)
+				st_rlx(&g.wrong, 1);
+		pt_destroy(g.pt, &pc);
 	}
-	return NULL;
-}
-
-static void test_recycled_tables(void **state)
-{
-	struct worker w[4];
-	struct shared s = {.rounds = rounds(600000)};
-	struct sluice_pt_config cfg = {
-	        .format = SLUICE_PT_VTDSS,
-	        .max_bytes = 4 * MIB2,
-	};
-
-	(void)state;
-	assert_int_equal(sluice_pt_create(&cfg, &s.public), 0);
-	for (unsigned i = 0; i < 4; i++)
-		start(&w[i], &s, i, i ? public_walker : recycler);
-	finish(&w[0]);
-	st_rlx(&s.stop, 1);
-	for (unsigned i = 1; i < 4; i++)
-		finish(&w[i]);
-	sluice_pt_destroy(s.public);
+	for (unsigned i = 0; i < LANES; i++)
+		pthread_join(lane[i].thread, NULL);
+	assert_int_equal(ld_rlx(&g.wrong), 0);
+	pagecache_drain(&pc);
+	assert_int_equal(pagepool_used(g.pool), 0);
+	pagepool_destroy(g.pool);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_shared_tables),
-	        cmocka_unit_test(test_recycled_tables),
+	        cmocka_unit_test(test_growth),
+	        cmocka_unit_test(test_tables_used_again),
+	        cmocka_unit_test(test_tables_that_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,6 +122,85 @@ static void test_moved(void **state)
 	}
 }
 
+/* Links of an image must be able to hold all its addresses. */
+static void test_far_image(void **state)
+{
+	struct sluice_pt_config cfg = {.format = SLUICE_PT_X86_64};
+	uint64_t end = (uint64_t)1 << 52;
+	struct sluice_pt *pt;
+
+	(void)state;
+	assert_int_equal(sluice_pt_create(&cfg, &pt), 0);
+	assert_int_equal(sluice_pt_map(pt, 0, 0, 4096, SLUICE_RW), 0);
+	assert_int_equal(sluice_pt_image(pt, end - 0x4000, NULL, 0), 0x4000);
+	assert_int_equal(sluice_pt_image(pt, end - 0x3000, NULL, 0), -EINVAL);
+	assert_int_equal(sluice_pt_image(pt, end, NULL, 0), -EINVAL);
+	assert_int_equal(sluice_pt_image(pt, 0x800, NULL, 0), -EINVAL);
+	assert_int_equal(sluice_pt_image(pt, ~(uint64_t)0xfff, NULL, 0),
+	                 -EINVAL);
+	sluice_pt_destroy(pt);
+}
+
+/* Tables of two sizes come out of one limit. */
+static void test_limit(void **state)
+{
+	struct sluice_pt_config cfg = {
+	        .format = SLUICE_PT_S390,
+	        .max_bytes = (uint64_t)4 << 14,
+	};
+	struct sluice_pt_stats s;
+	struct sluice_pt *pt;
+	uint64_t n = 0;
+
+	(void)state;
+	assert_int_equal(sluice_pt_create(&cfg, &pt), 0);
+	while (sluice_pt_map(pt, n << 20, 0, 4096, SLUICE_RW) == 0)
+		n++;
+	sluice_pt_get_stats(pt, &s);
+	/* A root, a table of 16 KiB, and page tables of 2 KiB in the rest. */
+	assert_int_equal(n, 16);
+	assert_int_equal(s.table_bytes, cfg.max_bytes);
+	sluice_pt_destroy(pt);
+}
+
+/* Roots of several pages are used again. */
+static void test_wide_root(void **state)
+{
+	struct sluice_pt_config cfg = {
+	        .format = SLUICE_PT_RISCV_G,
+	        .max_bytes = (uint64_t)1 << 20,
+	};
+	struct sluice_pt *a;
+	struct sluice_pt *b;
+
+	(void)state;
+	assert_int_equal(sluice_pt_create(&cfg, &a), 0);
+	for (unsigned i = 0; i < 1000; i++) {
+		assert_int_equal(sluice_pt_create_beside(a, NULL, &b), 0);
+		sluice_pt_destroy(b);
+	}
+	sluice_pt_destroy(a);
+}
+
+static void test_too_long(void **state)
+{
+	struct sluice_pt_config cfg = {
+	        .format = SLUICE_PT_AMDV1,
+	        .iova_bits = 64,
+	};
+	uint64_t half = (uint64_t)1 << 63;
+	struct sluice_pt *pt;
+
+	(void)state;
+	assert_int_equal(sluice_pt_create(&cfg, &pt), 0);
+	assert_int_equal(sluice_pt_unmap(pt, 0, half, NULL, NULL), -EINVAL);
+	assert_int_equal(sluice_pt_unmap(pt, 0, half - 4096, NULL, NULL),
+	                 -ENOENT);
+	assert_int_equal(sluice_pt_dirty(pt, 0, half, 0), -EINVAL);
+	assert_int_equal(sluice_pt_dirty(pt, 0, half - 4096, 0), 0);
+	sluice_pt_destroy(pt);
+}
+
 /* The leaf sizes of each geometry, from its specification. */
 static void test_sizes(void **state)
 {
@@ -174,6 +253,10 @@ int main(void)
 	        cmocka_unit_test(test_leaf_bytes),
 	        cmocka_unit_test(test_moved),
 	        cmocka_unit_test(test_sizes),
+	        cmocka_unit_test(test_far_image),
+	        cmocka_unit_test(test_limit),
+	        cmocka_unit_test(test_wide_root),
+	        cmocka_unit_test(test_too_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
