@@ -47,46 +47,51 @@ bool pt_table_empty(const struct pt *pt, const au64 *t, unsigned level)
 	return true;
 }
 
+au32 *pt_counter(const struct pt *pt, const au64 *t, unsigned level)
+{
+	return pagepool_counter(pt->pool[pt_class(&pt->geo, level)],
+	                        (const void *)t);
+}
+
 void pt_unlink(struct pt *pt, au64 *t, unsigned level, struct pt_freed *freed)
 {
 	const struct pt_fmt *f = pt->fmt;
 	unsigned nr = pt_slots(f, &pt->geo, level, PT_LEVELS_MAX);
+	unsigned class = pt_class(&pt->geo, level);
 
 	for (unsigned i = 0; level && i < nr; i++) {
 		uint64_t w = pt_load_rlx(f, &t[i]);
 
-		if (!pt_is_link(f, w, level))
-			continue;
-		pt_clear(f, &t[i], level);
 		if (pt_is_own_link(f, w, level))
 			pt_unlink(pt, pt_word_table(f, w), level - 1, freed);
-		else
+		else if (pt_is_link(f, w, level))
 			pt_drop(pt, w, level, freed);
 	}
-	/* Leaves go as well where the caller wants them gone. */
-	pt_run_clear(f, pt, t, nr, level);
-	/* A walker that is still in here takes the chain word, which the bits
-	 * of an empty slot make neither leaf nor link, for such a slot. */
-	pt_store(f, &t[0],
-	         (uint64_t)(uintptr_t)freed->head | pt_empty(f, level));
-	freed->head = t;
+	/* The number of the page and which pool it is of, never 0. */
+	st_rlx(pt_counter(pt, t, level), freed->head);
+	freed->head = (pagepool_index(pt->pool[class], (const void *)t) << 1 |
+	               class) +
+	              1;
 	freed->nr++;
+	freed->bytes += (uint64_t)nr * sizeof(*t);
 }
 
 void pt_free_list(const struct pt *pt, struct pt_freed *freed,
                   struct pagecache *pc)
 {
-	const struct pt_fmt *f = pt->fmt;
-
 	while (freed->head) {
-		au64 *t = freed->head;
-		uint64_t chain = pt_load_rlx(f, t);
+		unsigned class = (freed->head - 1) & 1;
+		struct pagepool *pool = pt->pool[class];
+		au64 *t = pagepool_at(pool, (freed->head - 1) >> 1);
+		au32 *next = pagepool_counter(pool, (const void *)t);
 
-		freed->head = pt_chain_next(chain);
-		st_rlx(&t[0], 0);
-		pt_table_give(f, pt, pc, t, pt_chain_level(pt, chain));
+		freed->head = ld_rlx(next);
+		st_rlx(next, 0);
+		pt_words_clear(pt->simd, t,
+		               1u << (pagepool_page_lg2(pool) - 3));
+		pagecache_put(&pc[class], t);
 	}
-	freed->nr = 0;
+	*freed = (struct pt_freed){0};
 }
 
 void pt_take_out(struct pt *pt, au64 *slot, unsigned level, uint64_t iova,
@@ -112,10 +117,9 @@ void pt_tell(const struct pt *pt, uint64_t iova, uint64_t len)
 		pt->invalidate(pt->ctx, pt_signed_iova(&pt->geo, iova), len);
 }
 
-int pt_grow_one(struct pt *pt, struct pagecache *pc)
+int pt_grow_one(struct pt *pt, struct pagecache *pc, uint64_t old)
 {
 	const struct pt_fmt *f = pt->fmt;
-	uint64_t old = pt_root_word(pt);
 	unsigned level = pt_root_top(old) + 1;
 	au64 *t = pagecache_get(&pc[0]);
 	uint64_t link;
@@ -137,9 +141,12 @@ int pt_grow_one(struct pt *pt, struct pagecache *pc)
 
 int pt_grow(struct pt *pt, struct pagecache *pc, uint64_t last)
 {
-	while (!pt_in_reach(pt->fmt, &pt->geo, last,
-	                    pt_root_top(pt_root_word(pt))))
-		if (pt_grow_one(pt, pc))
+	uint64_t root;
+
+	/* Only over the root that was looked at: another lane may be first. */
+	while (root = pt_root_word(pt),
+	       !pt_in_reach(pt->fmt, &pt->geo, last, pt_root_top(root)))
+		if (pt_grow_one(pt, pc, root))
 			return -ENOMEM;
 	return 0;
 }

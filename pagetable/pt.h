@@ -9,10 +9,8 @@
  * read with acquire, so who finds it sees what its owner wrote before the map
  * (vector stores: x86 orders them; ThreadSanitizer and other machines get the
  * scalar kernels). Nobody is told of a range before the call returns. A table
- * is zero before a CAS with release links it. Empty tables stay linked; only a
- * larger leaf over an empty table unlinks it, and then the caller frees it
- * after a grace period: until then a walker that is still inside finds it
- * empty.
+ * is zero before a CAS with release links it. Empty tables stay linked; what is
+ * unlinked keeps its words until the caller frees it after a grace period.
  */
 #ifndef SLUICE_PAGETABLE_PT_H
 #define SLUICE_PAGETABLE_PT_H
@@ -68,12 +66,14 @@ enum sluice_pt_format pt_format(const struct pt *pt);
 uint64_t pt_max_iova(const struct pt *pt); /* last valid input address */
 uint64_t pt_max_oa(const struct pt *pt);   /* last valid output address */
 
-/* Tables that a call unlinked, chained through their (otherwise empty) first
- * word. NULL-initialise. pt_free_list gives them back, after the grace
- * period; pt is any table of that configuration. */
+/* Tables that a call unlinked. Zero-initialise. They keep their words until
+ * pt_free_list gives them back, after the grace period: a walker that is still
+ * inside finds what was there. The list is kept beside the tables, by the pool;
+ * pt is any table of that configuration. */
 struct pt_freed {
-	void *head;
+	uint32_t head; /* 0: none */
 	uint32_t nr;
+	uint64_t bytes;
 };
 void pt_free_list(const struct pt *pt, struct pt_freed *freed,
                   struct pagecache *pc);

@@ -125,7 +125,8 @@ static always_inline void pt_chunk_fill(const struct pt_fmt *f,
 
 /* True when neither this table nor one below it holds a leaf. */
 bool pt_table_empty(const struct pt *pt, const au64 *t, unsigned level);
-/* Takes a table without leaves, and those below it, out of use. */
+/* Takes a table, and those below it that nobody else holds, out of use. Their
+ * words stay until the list is freed. */
 void pt_unlink(struct pt *pt, au64 *t, unsigned level, struct pt_freed *freed);
 /* Empties the slot that links to a table, tells walkers, and unlinks it. */
 void pt_take_out(struct pt *pt, au64 *slot, unsigned level, uint64_t iova,

@@ -134,7 +134,12 @@ static au64 *root_get(const struct pt *pt, struct pagecache *pc)
 	unsigned n_lg2 = pt->geo.root_lg2 - pt->geo.table_lg2;
 	unsigned top = pt->geo.top;
 	unsigned nr = pt_slots(pt->fmt, &pt->geo, top, top);
-	au64 *t = n_lg2 ? pagepool_span(pc->pool, n_lg2) : pagecache_get(pc);
+	au64 *t;
+
+	/* Pages at hand may be those that make a span complete. */
+	if (n_lg2)
+		pagecache_drain(pc);
+	t = n_lg2 ? pagepool_span(pc->pool, n_lg2) : pagecache_get(pc);
 
 	/* Pages are zero as they come; a large root is not touched twice. */
 	if (t && pt_empty(pt->fmt, top))

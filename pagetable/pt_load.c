@@ -191,7 +191,7 @@ static int load_sorted(struct load *l)
 		while (l->word[0].level > pt_root_top(root) &&
 		       !pt_in_reach(pt->fmt, &pt->geo, pt->geo.max_iova,
 		                    pt_root_top(root))) {
-			if (pt_grow_one(pt, l->pc))
+			if (pt_grow_one(pt, l->pc, root))
 				return pt_no_memory();
 			root = pt_root_word(pt);
 		}

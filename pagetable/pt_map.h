@@ -30,7 +30,8 @@ static inline int pt_map_error(int err)
 
 /* Adds levels until last is in reach. 0, -ENOMEM. */
 int pt_grow(struct pt *pt, struct pagecache *pc, uint64_t last);
-int pt_grow_one(struct pt *pt, struct pagecache *pc);
+/* One level above the root that the caller has looked at. */
+int pt_grow_one(struct pt *pt, struct pagecache *pc, uint64_t old);
 
 /* Slots with no leaf at or below them: 0 or -EEXIST. */
 static always_inline int pt_chunk_check(const struct pt_fmt *f,

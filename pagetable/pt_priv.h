@@ -208,20 +208,6 @@ static always_inline unsigned pt_run_leaves(const struct pt_fmt *f,
 	return i;
 }
 
-/* The first word of a table on a list of freed ones: the next, and the bits of
- * an empty slot of its level, which tell at least the size of the table. */
-#define PT_CHAIN_LOW 0x7ffu
-
-static inline void *pt_chain_next(uint64_t chain)
-{
-	return (void *)(uintptr_t)(chain & ~(uint64_t)PT_CHAIN_LOW);
-}
-
-static inline unsigned pt_chain_level(const struct pt *pt, uint64_t chain)
-{
-	return (chain & PT_CHAIN_LOW) != pt_empty(pt->fmt, 0);
-}
-
 /* The lock-free walk for a table whose unlinked tables are used again without
  * a grace period: whoever does that bumps *gen first. */
 int pt_walk_gen(const struct pt *pt, uint64_t iova, const au64 *gen,
@@ -259,6 +245,9 @@ int pt_attach(struct pt *pt, struct pagecache *pc, struct pt *src,
               uint64_t iova, uint64_t last, struct pt_freed *freed);
 int pt_detach(struct pt *pt, struct pagecache *pc, uint64_t iova, uint64_t last,
               struct pt_freed *freed);
+/* The pool's count of other holders of a table; of a table that nobody holds
+ * any more, its place in a list. */
+au32 *pt_counter(const struct pt *pt, const au64 *t, unsigned level);
 /* Lets a table go that a shared link named: the last holder unlinks it. */
 void pt_drop(struct pt *pt, uint64_t link, unsigned level,
              struct pt_freed *freed);

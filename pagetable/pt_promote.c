@@ -253,39 +253,20 @@ static void reclaim_table(struct job *j, au64 *t, unsigned level, unsigned top,
 	}
 }
 
-/* Bytes of the tables on a list from one place on. */
-static int64_t list_bytes(const struct pt *pt, const struct pt_freed *freed,
-                          uint32_t nr)
-{
-	const struct pt_geo *g = &pt->geo;
-	const au64 *t = freed->head;
-	int64_t bytes = 0;
-
-	for (; nr; nr--) {
-		uint64_t chain = pt_load_rlx(pt->fmt, t);
-		bool leaves = pt_chain_level(pt, chain) == 0;
-
-		bytes += (int64_t)bit64(leaves ? g->leaf_table_lg2
-		                               : g->table_lg2);
-		t = pt_chain_next(chain);
-	}
-	return bytes;
-}
-
 int64_t pt_reclaim(struct pt *pt, uint64_t iova, uint64_t last,
                    struct pt_freed *freed)
 {
 	struct job j = {.pt = pt, .iova = iova, .last = last, .freed = freed};
 	uint64_t root = pt_root_word(pt);
 	unsigned top = pt_root_top(root);
-	uint32_t before = freed->nr;
+	uint64_t before = freed->bytes;
 	int err = start(&j);
 
 	if (err)
 		return err;
 	if (top && pt_in_reach(pt->fmt, &pt->geo, j.iova, top))
 		reclaim_table(&j, pt_root_table(root), top, top, 0);
-	if (freed->nr != before)
+	if (freed->bytes != before)
 		pt_tell(pt, j.iova, j.last - j.iova + 1);
-	return list_bytes(pt, freed, freed->nr - before);
+	return (int64_t)(freed->bytes - before);
 }

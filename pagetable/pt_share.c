@@ -15,17 +15,11 @@
 
 #include "pagetable/pt_unmap.h"
 
-static au32 *counter_of(const struct pt *pt, const au64 *t, unsigned level)
-{
-	return pagepool_counter(pt->pool[pt_class(&pt->geo, level)],
-	                        (const void *)t);
-}
-
 void pt_drop(struct pt *pt, uint64_t link, unsigned level,
              struct pt_freed *freed)
 {
 	au64 *t = pt_word_table(pt->fmt, link);
-	au32 *others = counter_of(pt, t, level - 1);
+	au32 *others = pt_counter(pt, t, level - 1);
 
 	/* Acquire: the last one sees what the others did before they let go.
 	 * Release: the other side of that. Pairs with itself. */
@@ -52,7 +46,7 @@ static au64 *copy_table(struct pt *pt, struct pagecache *pc, au64 *from,
 		if (pt_is_link(f, pt_order(f, raw), level)) {
 			const au64 *below = pt_word_table(f, pt_order(f, raw));
 
-			faa_acqrel(counter_of(pt, below, level - 1), 1);
+			faa_acqrel(pt_counter(pt, below, level - 1), 1);
 			/* Release: the counter first. Pairs with pt_load of
 			 * another holder that descends to write. */
 			for_rel(&from[i], shared);
@@ -74,7 +68,7 @@ static int unshare_slot(struct pt *pt, struct pagecache *pc, au64 *slot,
 	au64 *copy;
 
 	/* Pairs with the release of another holder's faa_acqrel. */
-	if (ld_acq(counter_of(pt, t, level - 1)) == 0) {
+	if (ld_acq(pt_counter(pt, t, level - 1)) == 0) {
 		fand_rel(slot, ~pt_order(f, f->link_shared));
 		return 0;
 	}
@@ -376,7 +370,7 @@ static void attach_table(struct pt *pt, au64 *to, au64 *from, unsigned level,
 			pt_take_out(pt, &to[i], level, part.iova, freed);
 		if (pt_is_link(f, w, level)) {
 			faa_acqrel(
-			        counter_of(pt, pt_word_table(f, w), level - 1),
+			        pt_counter(pt, pt_word_table(f, w), level - 1),
 			        1);
 			/* As in copy_table. */
 			for_rel(&from[i], pt_order(f, f->link_shared));
@@ -440,7 +434,7 @@ int pt_attach(struct pt *pt, struct pagecache *pc, struct pt *src,
 		                         ? pt
 		                         : src;
 
-		if (pt_grow_one(low, pc))
+		if (pt_grow_one(low, pc, pt_root_word(low)))
 			return pt_no_memory();
 	}
 	root = pt_root_word(pt);

@@ -101,7 +101,6 @@ static always_inline int pt_tmpl_walk(const struct pt_fmt *f,
 		level = pt_descend(f, g, pt_root_top(root), pt_root_table(root),
 		                   iova, &w, gen, born);
 	} while (gen && unlikely(ld_rlx(gen) != born));
-	/* A page on its way out holds a chain word, which is no leaf. */
 	if (unlikely(!pt_is_leaf(f, w, level)))
 		return pt_not_mapped();
 	pt_leaf_run(f, g, level, iova, w, ret);

@@ -107,20 +107,26 @@ static void push_free(struct pagecache *pc, uint32_t n)
 	idxstack_push(&pc->pool->free, &pc->idx[pc->nr], n);
 }
 
-/* Pays for up to n fresh pages; returns how many. */
-static uint32_t pay(struct pagepool *pool, uint32_t n)
+/* Pays for n pages; false: the budget is not enough. */
+static bool pay(struct pagepool *pool, uint32_t n)
 {
+	uint64_t cost = (uint64_t)n << pool->page_lg2;
 	uint64_t left;
-	uint64_t cost;
 
-	if (!pool->budget)
-		return n;
+	if (likely(!pool->budget))
+		return true;
 	left = ld_rlx(pool->budget);
 	do {
-		n = (uint32_t)min_u64(n, left >> pool->page_lg2);
-		cost = (uint64_t)n << pool->page_lg2;
-	} while (n && !cas_rlx(pool->budget, &left, left - cost));
-	return n;
+		if (left < cost)
+			return false;
+	} while (!cas_rlx(pool->budget, &left, left - cost));
+	return true;
+}
+
+static void repay(struct pagepool *pool, uint32_t n)
+{
+	if (unlikely(pool->budget != NULL))
+		faa_rlx(pool->budget, (uint64_t)n << pool->page_lg2);
 }
 
 void pagepool_set_budget(struct pagepool *pool, au64 *budget)
@@ -133,7 +139,6 @@ static void refill(struct pagecache *pc)
 	struct pagepool *pool = pc->pool;
 	uint64_t bump;
 	uint32_t idx;
-	uint32_t n;
 
 	while (pc->nr < REFILL) {
 		idx = pop_free(pool);
@@ -143,11 +148,10 @@ static void refill(struct pagecache *pc)
 	}
 	if (pc->nr || ld_rlx(&pool->bump) >= pool->max_pages)
 		return;
-	/* Who has to share a budget takes what is needed. */
-	n = pay(pool, pool->budget ? 1 : REFILL);
-	bump = faa_rlx(&pool->bump, n);
+	bump = faa_rlx(&pool->bump, REFILL);
 	/* Highest first, so that pages are handed out in address order. */
-	for (uint64_t i = min_u64(bump + n, pool->max_pages); i > bump; i--)
+	for (uint64_t i = min_u64(bump + REFILL, pool->max_pages); i > bump;
+	     i--)
 		pc->idx[pc->nr++] = (uint32_t)(i - 1);
 }
 
@@ -168,14 +172,58 @@ unsigned pagepool_page_lg2(const struct pagepool *pool)
 	return pool->page_lg2;
 }
 
-au32 *pagepool_counter(struct pagepool *pool, const void *page)
+uint32_t pagepool_index(const struct pagepool *pool, const void *page)
 {
 	size_t off = (size_t)((const uint8_t *)page - pool->base);
 
-	return &pool->counter[off >> pool->page_lg2];
+	return (uint32_t)(off >> pool->page_lg2);
 }
 
-void *pagepool_span(struct pagepool *pool, unsigned n_lg2)
+void *pagepool_at(const struct pagepool *pool, uint32_t index)
+{
+	return pool->base + ((size_t)index << pool->page_lg2);
+}
+
+au32 *pagepool_counter(struct pagepool *pool, const void *page)
+{
+	return &pool->counter[pagepool_index(pool, page)];
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a;
+	uint32_t y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* A span of single pages that came back. Takes all of them for a moment. */
+static void *gather_span(struct pagepool *pool, uint32_t n)
+{
+	uint64_t max = ld_rlx(&pool->nr_free);
+	uint32_t *idx = calloc(max ? max : 1, sizeof(*idx));
+	uint32_t found = IDXSTACK_NONE;
+	uint64_t nr = 0;
+
+	while (idx && nr < max && (idx[nr] = pop_free(pool)) != IDXSTACK_NONE)
+		nr++;
+	if (nr)
+		qsort(idx, nr, sizeof(*idx), by_value);
+	for (uint64_t i = 0; i < nr; i++) {
+		if (found == IDXSTACK_NONE && idx[i] % n == 0 && i + n <= nr &&
+		    idx[i + n - 1] == idx[i] + n - 1) {
+			found = idx[i];
+			i += n - 1;
+			continue;
+		}
+		faa_rlx(&pool->nr_free, 1);
+		idxstack_push(&pool->free, &idx[i], 1);
+	}
+	free(idx);
+	return found == IDXSTACK_NONE ? NULL : pagepool_at(pool, found);
+}
+
+static void *take_span(struct pagepool *pool, unsigned n_lg2)
 {
 	uint64_t bump = ld_rlx(&pool->bump);
 	uint32_t idx = idxstack_pop(&pool->span[n_lg2 - 1]);
@@ -184,14 +232,12 @@ void *pagepool_span(struct pagepool *pool, unsigned n_lg2)
 
 	if (idx != IDXSTACK_NONE) {
 		fsub_rlx(&pool->nr_free, n);
-		return pool->base + ((size_t)idx << pool->page_lg2);
+		return pagepool_at(pool, idx);
 	}
-	if (pay(pool, n) < n)
-		return NULL;
 	do {
 		first = align_up(bump, n_lg2);
 		if (first + n > pool->max_pages)
-			return NULL;
+			return gather_span(pool, n);
 	} while (!cas_rlx(&pool->bump, &bump, first + n));
 	/* What lies before the aligned start is free. */
 	for (; bump < first; bump++) {
@@ -202,13 +248,25 @@ void *pagepool_span(struct pagepool *pool, unsigned n_lg2)
 	return pool->base + ((size_t)first << pool->page_lg2);
 }
 
+void *pagepool_span(struct pagepool *pool, unsigned n_lg2)
+{
+	void *span = NULL;
+
+	if (pay(pool, 1u << n_lg2)) {
+		span = take_span(pool, n_lg2);
+		if (!span)
+			repay(pool, 1u << n_lg2);
+	}
+	return span;
+}
+
 void pagepool_span_put(struct pagepool *pool, void *span, unsigned n_lg2)
 {
-	size_t off = (size_t)((uint8_t *)span - pool->base);
-	uint32_t idx = (uint32_t)(off >> pool->page_lg2);
+	uint32_t idx = pagepool_index(pool, span);
 
 	assert(page_is_zero(span, pool->page_lg2 + n_lg2));
 	faa_rlx(&pool->nr_free, 1u << n_lg2);
+	repay(pool, 1u << n_lg2);
 	idxstack_push(&pool->span[n_lg2 - 1], &idx, 1);
 }
 
@@ -230,16 +288,16 @@ void *pagecache_get(struct pagecache *pc)
 		if (pc->nr == 0)
 			return NULL;
 	}
-	return pc->pool->base +
-	       ((size_t)pc->idx[--pc->nr] << pc->pool->page_lg2);
+	if (unlikely(!pay(pc->pool, 1)))
+		return NULL;
+	return pagepool_at(pc->pool, pc->idx[--pc->nr]);
 }
 
 void pagecache_put(struct pagecache *pc, void *page)
 {
-	size_t off = (size_t)((uint8_t *)page - pc->pool->base);
-
 	assert(page_is_zero(page, pc->pool->page_lg2));
+	repay(pc->pool, 1);
 	if (pc->nr == PAGECACHE_MAX)
 		push_free(pc, PAGECACHE_MAX / 2);
-	pc->idx[pc->nr++] = (uint32_t)(off >> pc->pool->page_lg2);
+	pc->idx[pc->nr++] = pagepool_index(pc->pool, page);
 }

@@ -46,12 +46,15 @@ uint64_t pagepool_used(const struct pagepool *pool);
 #define PAGEPOOL_SPAN_LG2_MAX 4u
 void *pagepool_span(struct pagepool *pool, unsigned n_lg2);
 void pagepool_span_put(struct pagepool *pool, void *span, unsigned n_lg2);
-/* Control, before the first page: fresh pages are paid for out of *budget,
+/* Control, before the first page: pages in use are paid for out of *budget,
  * bytes, which several pools may share. */
 void pagepool_set_budget(struct pagepool *pool, au64 *budget);
 /* A counter of the caller's for a page in use: 0 at first. */
 au32 *pagepool_counter(struct pagepool *pool, const void *page);
 unsigned pagepool_page_lg2(const struct pagepool *pool);
+/* The number of a page, below 2^31, and back. */
+uint32_t pagepool_index(const struct pagepool *pool, const void *page);
+void *pagepool_at(const struct pagepool *pool, uint32_t index);
 
 void pagecache_init(struct pagecache *pc, struct pagepool *pool);
 /* Returns every cached page to the pool. */

@@ -8,7 +8,7 @@
  * permissions: where the format needs no break, a walker always finds it.
  *
  * Twice: with tables that are used again at once (a generation tells walkers),
- * and with tables that wait for the end of all walks. SLUICE_STRESS_OPS:
+ * and with tables that wait for the end of all walks. SLUICE_PT_STRESS_OPS:
  * calls of all lanes, over all formats, one in twenty a change;
  * SLUICE_STRESS_SEED; SLUICE_LONG=1: a hundred times more.
  */
@@ -111,7 +111,7 @@ static uint64_t round_of(const struct shape *shape, bool wait, uint64_t seed)
 
 static void play(bool wait)
 {
-	uint64_t ops = number("SLUICE_STRESS_OPS", 12000000) / 2;
+	uint64_t ops = number("SLUICE_PT_STRESS_OPS", 12000000) / 2;
 	uint64_t seed = number("SLUICE_STRESS_SEED", 1);
 
 	if (number("SLUICE_LONG", 0))

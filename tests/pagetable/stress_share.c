@@ -4,8 +4,8 @@
  * what they share at the same moment, so that copies of one table, the last
  * holder's claim to it and the counters of holders meet. What one does no other
  * may see. Then all let go at once, and no page may be left behind. A walker
- * looks through all of them meanwhile. SLUICE_STRESS_OPS: calls of all threads
- * together; SLUICE_STRESS_SEED; SLUICE_LONG=1: a hundred times more.
+ * looks through all of them meanwhile. SLUICE_PT_STRESS_OPS: calls of all
+ * threads together; SLUICE_STRESS_SEED; SLUICE_LONG=1: a hundred times more.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -261,7 +261,7 @@ static const char *const played[] = {
 
 static void test_parties(void **state)
 {
-	const char *text = getenv("SLUICE_STRESS_OPS");
+	const char *text = getenv("SLUICE_PT_STRESS_OPS");
 	uint64_t ops = text ? strtoull(text, NULL, 0) : 1200000;
 	uint64_t seed;
 

@@ -5,7 +5,7 @@
  * memory that holds only lines which were written back (shadow.h). At any
  * write-back the walker sees each unit as it was or as it will be, and after
  * each call what the model says, word for word what the CPU sees. Then the
- * same play with one write-back forgotten must fail. SLUICE_PLAY_OPS and
+ * same play with one write-back forgotten must fail. SLUICE_FLUSH_OPS and
  * SLUICE_SEED as in test_play.c. Argument: the name of the format.
  */
 #include <errno.h>
@@ -397,7 +397,7 @@ static int self_check(int format)
 int main(int argc, char **argv)
 {
 	int format = sluice_pt_format_by_name(argc > 1 ? argv[1] : "");
-	uint64_t ops = number("SLUICE_PLAY_OPS", DEFAULT_OPS);
+	uint64_t ops = number("SLUICE_FLUSH_OPS", DEFAULT_OPS);
 	uint64_t seed = number("SLUICE_SEED", 20261121);
 	unsigned nr = format < 0 ? 0 : games(format, 0, 0);
 
