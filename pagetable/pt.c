@@ -53,11 +53,10 @@ au32 *pt_counter(const struct pt *pt, const au64 *t, unsigned level)
 	                        (const void *)t);
 }
 
-void pt_unlink(struct pt *pt, au64 *t, unsigned level, struct pt_freed *freed)
+void pt_unlink_below(struct pt *pt, const au64 *t, unsigned level, unsigned nr,
+                     struct pt_freed *freed)
 {
 	const struct pt_fmt *f = pt->fmt;
-	unsigned nr = pt_slots(f, &pt->geo, level, PT_LEVELS_MAX);
-	unsigned class = pt_class(&pt->geo, level);
 
 	for (unsigned i = 0; level && i < nr; i++) {
 		uint64_t w = pt_load_rlx(f, &t[i]);
@@ -67,6 +66,14 @@ void pt_unlink(struct pt *pt, au64 *t, unsigned level, struct pt_freed *freed)
 		else if (pt_is_link(f, w, level))
 			pt_drop(pt, w, level, freed);
 	}
+}
+
+void pt_unlink(struct pt *pt, au64 *t, unsigned level, struct pt_freed *freed)
+{
+	unsigned nr = pt_slots(pt->fmt, &pt->geo, level, PT_LEVELS_MAX);
+	unsigned class = pt_class(&pt->geo, level);
+
+	pt_unlink_below(pt, t, level, nr, freed);
 	/* The number of the page and which pool it is of, never 0. */
 	st_rlx(pt_counter(pt, t, level), freed->head);
 	freed->head = (pagepool_index(pt->pool[class], (const void *)t) << 1 |

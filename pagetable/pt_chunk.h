@@ -128,6 +128,9 @@ bool pt_table_empty(const struct pt *pt, const au64 *t, unsigned level);
 /* Takes a table, and those below it that nobody else holds, out of use. Their
  * words stay until the list is freed. */
 void pt_unlink(struct pt *pt, au64 *t, unsigned level, struct pt_freed *freed);
+/* The same for all tables that nr slots of one that stays link to. */
+void pt_unlink_below(struct pt *pt, const au64 *t, unsigned level, unsigned nr,
+                     struct pt_freed *freed);
 /* Empties the slot that links to a table, tells walkers, and unlinks it. */
 void pt_take_out(struct pt *pt, au64 *slot, unsigned level, uint64_t iova,
                  struct pt_freed *freed);

@@ -219,14 +219,7 @@ void pt_empty_root(struct pt *pt, struct pt_freed *freed)
 	unsigned nr = pt_slots(f, &pt->geo, top, top);
 	au64 *t = pt_root_table(root);
 
-	for (unsigned i = 0; top && i < nr; i++) {
-		uint64_t w = pt_load(f, &t[i]);
-
-		if (pt_is_own_link(f, w, top))
-			pt_unlink(pt, pt_word_table(f, w), top - 1, freed);
-		else if (pt_is_link(f, w, top))
-			pt_drop(pt, w, top, freed);
-	}
+	pt_unlink_below(pt, t, top, nr, freed);
 	pt_run_clear(f, pt, t, nr, top);
 }
 

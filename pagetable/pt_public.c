@@ -399,8 +399,11 @@ int sluice_pt_split(struct sluice_pt *pt, sluice_iova_t iova, uint64_t len)
 	return n ? n : pt_split(pt->pt, pt->pc, iova, last);
 }
 
-int64_t sluice_pt_promote(struct sluice_pt *pt, sluice_iova_t iova,
-                          uint64_t len)
+/* A change of a range that may set tables free. */
+static always_inline int64_t freeing(struct sluice_pt *pt, uint64_t iova,
+                                     uint64_t len,
+                                     int64_t (*op)(struct pt *, uint64_t,
+                                                   uint64_t, struct pt_freed *))
 {
 	struct pt_freed freed = {0};
 	uint64_t last;
@@ -408,25 +411,22 @@ int64_t sluice_pt_promote(struct sluice_pt *pt, sluice_iova_t iova,
 
 	if (!range_last(iova, len, &last))
 		return refuse(iova, len);
-	n = pt_promote(pt->pt, iova, last, &freed);
+	n = op(pt->pt, iova, last, &freed);
 	if (freed.nr)
 		recycle(pt, &freed);
 	return n;
 }
 
+int64_t sluice_pt_promote(struct sluice_pt *pt, sluice_iova_t iova,
+                          uint64_t len)
+{
+	return freeing(pt, iova, len, pt_promote);
+}
+
 int64_t sluice_pt_reclaim(struct sluice_pt *pt, sluice_iova_t iova,
                           uint64_t len)
 {
-	struct pt_freed freed = {0};
-	uint64_t last;
-	int64_t n;
-
-	if (!range_last(iova, len, &last))
-		return refuse(iova, len);
-	n = pt_reclaim(pt->pt, iova, last, &freed);
-	if (freed.nr)
-		recycle(pt, &freed);
-	return n;
+	return freeing(pt, iova, len, pt_reclaim);
 }
 
 int sluice_pt_attach(struct sluice_pt *pt, struct sluice_pt *from,
