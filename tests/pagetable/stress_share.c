@@ -90,7 +90,9 @@ static void change(struct party *p, unsigned id, unsigned k)
 		                   SLUICE_RW) == 0;
 	} else if (s->prot == SLUICE_RW) {
 		s->prot = SLUICE_READ;
-		ok = sluice_pt_protect(pt, at, p->page, SLUICE_READ) == 0;
+		/* Nothing to split, but it wants tables of its own for that. */
+		ok = sluice_pt_split(pt, at, p->page) == 0 &&
+		     sluice_pt_protect(pt, at, p->page, SLUICE_READ) == 0;
 	} else {
 		*s = (struct spot){0};
 		ok = sluice_pt_unmap(pt, at, p->page, NULL, NULL) ==
