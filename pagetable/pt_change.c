@@ -171,11 +171,10 @@ static bool rewrite(struct pt *pt, au64 *slot0, unsigned level, uint64_t base,
 		}
 		prot &= ~PT_SW1;
 		oa += (uint64_t)c.nr << shift;
+		/* This was the last piece. */
 		if (last - iova < (uint64_t)c.nr << shift)
 			return marked;
 		iova += (uint64_t)c.nr << shift;
-		if (iova > last)
-			return marked;
 	}
 }
 

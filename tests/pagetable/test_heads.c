@@ -171,11 +171,77 @@ static void test_no_room(void **state)
 	}
 }
 
+/* The calls that no public one makes, on signed addresses. */
+static void test_signed_inside(void **state)
+{
+	static const struct shape shape = {
+	        "x86_64-48s",
+	        {.format = SLUICE_PT_X86_64, .flags = SLUICE_PT_SIGNED},
+	};
+	uint64_t top = ~mask64(21); /* the last 2 MiB */
+	uint64_t odd = bit64(47);   /* not canonical */
+	struct pt_run run[RUNS];
+	struct pt_gather g = {.run = run, .max = RUNS};
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, &shape);
+	assert_int_equal(pt_claim(r.pt, r.pc, odd, odd + 4095, 0, HEAD),
+	                 -EINVAL);
+	assert_int_equal(pt_remove(r.pt, odd, odd + 4095, &g), -EINVAL);
+	assert_int_equal(pt_walk(r.pt, odd, &run[0]), -EINVAL);
+	assert_int_equal(pt_unshare(r.pt, r.pc, odd, odd, &r.freed), -EINVAL);
+	assert_int_equal(pt_unshare_ends(r.pt, r.pc, odd, odd, &r.freed),
+	                 -EINVAL);
+	assert_int_equal(pt_unshare(r.pt, r.pc, 4096, 0, &r.freed), -EINVAL);
+	assert_int_equal(pt_claim(r.pt, r.pc, top, top + 8191, 0x1000, HEAD),
+	                 0);
+	assert_int_equal(pt_walk(r.pt, top + 4096, &run[0]), 0);
+	assert_int_equal(run[0].iova, top + 4096);
+	assert_int_equal(run[0].oa, 0x2000);
+	assert_int_equal(pt_remove(r.pt, top, top + 8191, &g), 8192);
+	assert_int_equal(g.nr, 1);
+	assert_int_equal(run[0].iova, top);
+	assert_int_equal(run[0].last, top + 8191);
+	/* What is not mapped is not removed. */
+	assert_int_equal(pt_remove(r.pt, top, top + 8191, NULL), 0);
+	rig_close(&r);
+}
+
+/* Populate and claim without a page to build with. */
+static void test_no_pages(void **state)
+{
+	struct sluice_pt_config cfg = {.format = SLUICE_PT_AMDV1,
+	                               .iova_bits = 64};
+	struct pagepool *pool;
+	struct pagecache pc;
+	struct pt *pt;
+
+	(void)state;
+	assert_int_equal(pagepool_create(1, 12, &pool), 0);
+	pagecache_init(&pc, pool);
+	assert_int_equal(pt_create(&cfg, &pc, &pt), 0);
+	/* No table below the root, and no level above it. */
+	assert_int_equal(pt_populate(pt, &pc, 0, 4095, 0), -ENOMEM);
+	assert_int_equal(pt_populate(pt, &pc, bit64(40), bit64(40) + 4095, 0),
+	                 -ENOMEM);
+	assert_int_equal(pt_claim(pt, &pc, 0, 4095, 0, HEAD), -ENOMEM);
+	assert_int_equal(
+	        pt_claim(pt, &pc, bit64(40), bit64(40) + 4095, 0, HEAD),
+	        -ENOMEM);
+	pt_destroy(pt, &pc);
+	pagecache_drain(&pc);
+	assert_int_equal(pagepool_used(pool), 0);
+	pagepool_destroy(pool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_heads),
 	        cmocka_unit_test(test_no_room),
+	        cmocka_unit_test(test_signed_inside),
+	        cmocka_unit_test(test_no_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

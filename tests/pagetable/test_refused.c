@@ -230,6 +230,7 @@ static void test_loads(void **state)
 	                 -EINVAL);
 	check_text("linked twice");
 	assert_int_equal(sluice_pt_load(pt, &w, 1), -EINVAL);
+	assert_int_equal(sluice_pt_load(pt, &w, UINT64_MAX), -ENOMEM);
 	assert_int_equal(sluice_pt_map(pt, 0, 0, 4096, SLUICE_RW), 0);
 	assert_int_equal(sluice_pt_load(pt, &w, 1), -EEXIST);
 	sluice_pt_destroy(pt);
