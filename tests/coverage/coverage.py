@@ -20,8 +20,9 @@ MIN_LINES = 99.0 # 100 is the goal
 MIN_BRANCHES = 95.0
 GCOVR = (5, 2)
 
-# Long enough for every operation to meet every state.
-PLAY_OPS = '3000'
+# Long enough for every operation to meet every state, and threads each other.
+ENOUGH = {'SLUICE_PLAY_OPS': '3000', 'SLUICE_PLAY_TABLES': '500',
+          'SLUICE_STRESS_OPS': '1000000'}
 
 # What counts is this room: the rest of the tree is built as small as it goes.
 OPTIONS = ['-Dbuildtype=debug', '-Db_coverage=true',
@@ -90,7 +91,7 @@ def tests_of(build, room):
     for test in introspect(build, '--tests'):
         suites = {s.split(':')[-1] for s in test['suite']}
         name = test['name']
-        if not suites & {'unit', 'fuzz'}:
+        if not suites & {'unit', 'stress', 'fuzz'}:
             continue
         if not name.startswith((f'{room}-', f'fuzz-{room}')):
             continue
@@ -111,8 +112,7 @@ def forget(build):
 def play(build, names):
     """Runs the tests; the names of those that fail. What they reached before
     counts."""
-    env = dict(os.environ, SLUICE_PLAY_OPS=PLAY_OPS,
-               SLUICE_PLAY_TABLES='500')
+    env = dict(os.environ, **ENOUGH)
     subprocess.run(['meson', 'test', '-C', build, '--no-rebuild',
                     '--timeout-multiplier', '4', '--logbase', 'coverage',
                     *names], env=env, stdout=subprocess.DEVNULL, check=False)
