@@ -395,10 +395,14 @@ static void test_attach(void **state)
 	                 -EINVAL);
 	pt_destroy(odd, pt->pc);
 	cfg.flags = SLUICE_PT_NONCOHERENT;
-	assert_int_equal(pt_create(&cfg, pt->pc, &odd), 0);
-	assert_int_equal(pt_attach(pt->pt, pt->pc, odd, 0, MIB2 - 1, &freed),
-	                 -EINVAL);
-	pt_destroy(odd, pt->pc);
+	/* Not every machine can write lines back. */
+	if (pt_can_flush()) {
+		assert_int_equal(pt_create(&cfg, pt->pc, &odd), 0);
+		assert_int_equal(
+		        pt_attach(pt->pt, pt->pc, odd, 0, MIB2 - 1, &freed),
+		        -EINVAL);
+		pt_destroy(odd, pt->pc);
+	}
 	/* Not even a range. */
 	assert_int_equal(pt_unshare(pt->pt, pt->pc, PAGE, PAGE - 1, &freed),
 	                 -EINVAL);
