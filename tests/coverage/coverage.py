@@ -22,7 +22,7 @@ GCOVR = (5, 2)
 
 # Long enough for every operation to meet every state, and threads each other.
 ENOUGH = {'SLUICE_PLAY_OPS': '3000', 'SLUICE_PLAY_TABLES': '500',
-          'SLUICE_STRESS_OPS': '1000000'}
+          'SLUICE_PT_STRESS_OPS': '1000000'}
 
 # What counts is this room: the rest of the tree is built as small as it goes.
 OPTIONS = ['-Dbuildtype=debug', '-Db_coverage=true',

@@ -264,7 +264,7 @@ static const char *const played[] = {
 static void test_parties(void **state)
 {
 	const char *text = getenv("SLUICE_PT_STRESS_OPS");
-	uint64_t ops = text ? strtoull(text, NULL, 0) : 1200000;
+	uint64_t ops = text ? strtoull(text, NULL, 0) : 800000;
 	uint64_t seed;
 
 	(void)state;
