@@ -5,8 +5,6 @@
  */
 #include "pagetable/pt_priv.h"
 
-#include <errno.h>
-
 /* Bits of a leaf that are the walker's. */
 static uint64_t walker_bits(const struct pt *pt)
 {
@@ -70,16 +68,13 @@ static void explain_leaf(const struct pt *pt, uint64_t w, unsigned level,
 		m->unknown |= f->addr & ~pt_addr_word(f, g->max_oa);
 }
 
-int pt_explain(const struct pt *pt, uint64_t word, unsigned level,
-               struct sluice_pt_meaning *ret)
+void pt_explain(const struct pt *pt, uint64_t word, unsigned level,
+                struct sluice_pt_meaning *ret)
 {
 	const struct pt_fmt *f = pt->fmt;
 	struct sluice_pt_meaning m = {.dirty = -1, .accessed = -1};
 	uint64_t soft;
 
-	if (level > pt_root_top(pt_root_word(pt)))
-		return msg_fmt(-EINVAL, "this table has levels 0 to %u",
-		               pt_root_top(pt_root_word(pt)));
 	m.len = bit64(pt_shift(f, &pt->geo, level));
 	m.items = 1;
 	if (word == pt_empty(f, level)) {
@@ -102,5 +97,4 @@ int pt_explain(const struct pt *pt, uint64_t word, unsigned level,
 	if (m.kind != SLUICE_PT_EMPTY && (m.unknown & f->link_mask))
 		m.kind = SLUICE_PT_INVALID;
 	*ret = m;
-	return 0;
 }

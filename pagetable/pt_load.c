@@ -127,16 +127,13 @@ static int load_word(struct load *l, au64 *t, uint64_t i, unsigned level,
 	const struct sluice_pt_word *w = &l->word[i];
 	const struct pt_fmt *f = l->pt->fmt;
 	struct sluice_pt_meaning m;
-	int err;
 
 	*ret_items = 1;
 	if (w->level != level || w->index >= slots_of(l, level))
 		return bad_word(w, "is at no place of this table");
 	if (i && w[-1].table == w->table && w[-1].index == w->index)
 		return bad_word(w, "is there twice");
-	err = pt_explain(l->pt, w->word, level, &m);
-	if (err)
-		return err;
+	pt_explain(l->pt, w->word, level, &m);
 	if (m.kind == SLUICE_PT_EMPTY && !m.unknown)
 		return 0;
 	if (m.unknown || m.kind == SLUICE_PT_EMPTY ||
@@ -150,7 +147,8 @@ static int load_word(struct load *l, au64 *t, uint64_t i, unsigned level,
 	if (m.kind == SLUICE_PT_LINK)
 		return load_link(l, &t[w->index], w, m.oa);
 	if (m.items > 1) {
-		err = check_entry(l, i, m.items);
+		int err = check_entry(l, i, m.items);
+
 		if (err)
 			return err;
 		*ret_items = m.items;
@@ -304,9 +302,7 @@ static int scan_table(struct scan *s, uint64_t addr, unsigned lg2,
 		w.word = pt_order(f, w.word);
 		if (w.word == pt_empty(f, level))
 			continue;
-		err = pt_explain(pt, w.word, level, &m);
-		if (err)
-			return err;
+		pt_explain(pt, w.word, level, &m);
 		if (m.kind == SLUICE_PT_EMPTY && f->absent)
 			continue; /* another word for nothing */
 		if (m.kind != SLUICE_PT_LINK) {

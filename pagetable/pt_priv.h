@@ -267,8 +267,8 @@ int pt_load_words(struct pt *pt, struct pagecache *pc,
                   const struct sluice_pt_word *word, uint64_t nr);
 int pt_load_image(struct pt *pt, struct pagecache *pc, uint64_t base,
                   const void *buf, uint64_t size, uint64_t root);
-/* pt_explain.c */
-int pt_explain(const struct pt *pt, uint64_t word, unsigned level,
-               struct sluice_pt_meaning *ret_meaning);
+/* pt_explain.c: level is one of this table. */
+void pt_explain(const struct pt *pt, uint64_t word, unsigned level,
+                struct sluice_pt_meaning *ret_meaning);
 
 #endif

@@ -83,7 +83,12 @@ int sluice_pt_load_image(struct sluice_pt *pt, uint64_t base, const void *buf,
 int sluice_pt_explain(const struct sluice_pt *pt, uint64_t word, uint32_t level,
                       struct sluice_pt_meaning *ret_meaning)
 {
-	return pt_explain(pt->pt, word, level, ret_meaning);
+	unsigned top = pt_root_top(pt_root_word(pt->pt));
+
+	if (level > top)
+		return msg_fmt(-EINVAL, "this table has levels 0 to %u", top);
+	pt_explain(pt->pt, word, level, ret_meaning);
+	return 0;
 }
 
 void sluice_pt_get_stats(const struct sluice_pt *pt,

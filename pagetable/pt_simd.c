@@ -34,9 +34,11 @@ enum pt_simd pt_simd_detect(void)
 
 enum pt_simd pt_simd_detect(void)
 {
-	if (__builtin_cpu_supports("avx512f"))
-		return PT_AVX512;
-	return __builtin_cpu_supports("avx2") ? PT_AVX2 : PT_SCALAR;
+	static const enum pt_simd widest[] = {PT_SCALAR, PT_AVX2, PT_AVX512};
+
+	/* No CPU has the wider without the narrower. */
+	return widest[!!__builtin_cpu_supports("avx2") +
+	              !!__builtin_cpu_supports("avx512f")];
 }
 
 #define HAS_KERNEL(simd) ((simd) >= PT_AVX2)

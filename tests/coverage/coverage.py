@@ -16,13 +16,14 @@ import shutil
 import subprocess
 import sys
 
-MIN_LINES = 99.0 # 100 is the goal
+MIN_LINES = 100.0
 MIN_BRANCHES = 95.0
+ROUNDS = 5 # of the stress tests, beyond the first
 GCOVR = (5, 2)
 
 # Long enough for every operation to meet every state, and threads each other.
 ENOUGH = {'SLUICE_PLAY_OPS': '3000', 'SLUICE_PLAY_TABLES': '500',
-          'SLUICE_PT_STRESS_OPS': '1000000'}
+          'SLUICE_FLUSH_OPS': '3000', 'SLUICE_PT_STRESS_OPS': '1000000'}
 
 # What counts is this room: the rest of the tree is built as small as it goes.
 OPTIONS = ['-Dbuildtype=debug', '-Db_coverage=true',
@@ -109,10 +110,10 @@ def forget(build):
                 os.remove(os.path.join(here, name))
 
 
-def play(build, names):
+def play(build, names, more=()):
     """Runs the tests; the names of those that fail. What they reached before
     counts."""
-    env = dict(os.environ, **ENOUGH)
+    env = dict(os.environ, **ENOUGH, **dict(more))
     subprocess.run(['meson', 'test', '-C', build, '--no-rebuild',
                     '--timeout-multiplier', '4', '--logbase', 'coverage',
                     *names], env=env, stdout=subprocess.DEVNULL, check=False)
@@ -180,6 +181,15 @@ def main():
     summary, out = measure(source, build, room)
     if not summary['files']:
         sys.exit(f'coverage: nothing of {room}/ was counted')
+    # A lost race is a line too, and no run is sure to lose each of them.
+    races = [n for n in names if 'stress' in n]
+    for seed in range(2, 2 + ROUNDS):
+        if failed or not races or percent(
+                summary['line_covered'],
+                summary['line_total']) >= MIN_LINES:
+            break
+        failed = play(build, races, {'SLUICE_STRESS_SEED': str(seed)})
+        summary, out = measure(source, build, room)
     lines, branches = show(summary)
     print(f'{len(names)} tests; reports in {out}')
     if failed:

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "carry.h"
 #include "pagetable/pt_public.h"
 #include "pagetable/pt_unmap.h"
 
@@ -420,6 +421,35 @@ static void test_attach(void **state)
 	sluice_pt_destroy(twin);
 }
 
+/* A table that is too low for what the other holds grows, or says that it
+ * could not. */
+static void test_lower(void **state)
+{
+	struct sluice_pt_config cfg = {
+	        .format = SLUICE_PT_AMDV1,
+	        .max_bytes = 64 * 4096,
+	};
+	uint64_t high = (uint64_t)1 << 47;
+	struct carry_hold hold = {0};
+	struct sluice_pt_extent e;
+	struct sluice_pt *a;
+	struct sluice_pt *b;
+
+	(void)state;
+	assert_int_equal(sluice_pt_create(&cfg, &a), 0);
+	assert_int_equal(sluice_pt_create_beside(a, NULL, &b), 0);
+	assert_int_equal(sluice_pt_map(a, high, MIB2, MIB2, SLUICE_RW), 0);
+	assert_int_equal(sluice_pt_map(a, 0, 0, MIB2, SLUICE_RW), 0);
+	carry_hold(&hold, a, b, 0);
+	assert_int_equal(sluice_pt_attach(b, a, 0, MIB2), -ENOMEM);
+	carry_release(&hold, a);
+	assert_int_equal(sluice_pt_walk(b, 0, &e), -ENOENT);
+	assert_int_equal(sluice_pt_attach(b, a, 0, MIB2), 0);
+	assert_int_equal(sluice_pt_walk(b, 4096, &e), 0);
+	sluice_pt_destroy(a);
+	sluice_pt_destroy(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,6 +459,7 @@ int main(void)
 	        cmocka_unit_test(test_no_memory),
 	        cmocka_unit_test(test_populate),
 	        cmocka_unit_test(test_attach),
+	        cmocka_unit_test(test_lower),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

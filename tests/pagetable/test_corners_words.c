@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "carry.h"
 #include "pagetable/pt_public.h"
 
 #define PAGE ((uint64_t)4096)
@@ -267,11 +268,45 @@ static void test_small_image(void **state)
 	}
 }
 
+/* A mark of software that came in with a word does not cut what goes out. */
+static void test_marks(void **state)
+{
+	struct sluice_pt *pt = make((struct sluice_pt_config)CFG(X86_64));
+	struct sluice_pt *copy = make((struct sluice_pt_config)CFG(X86_64));
+	const struct carry_words *ws;
+	struct sluice_pt_extent e[4];
+	struct sluice_pt_meaning m;
+	uint32_t nr = NR_OF(e);
+	unsigned bit = 0;
+
+	(void)state;
+	assert_int_equal(sluice_pt_map(pt, 0, MIB2, 3 * PAGE, RW), 0);
+	ws = carry_dump(pt);
+	assert_int_equal(ws->word[ws->nr - 2].level, 0);
+	do {
+		assert_true(bit < 64);
+		assert_int_equal(
+		        sluice_pt_explain(pt,
+		                          ws->word[ws->nr - 2].word | BIT(bit),
+		                          0, &m),
+		        0);
+	} while (m.software != BIT(bit++));
+	ws->word[ws->nr - 2].word |= m.software;
+	assert_int_equal(sluice_pt_load(copy, ws->word, ws->nr), 0);
+	assert_int_equal(sluice_pt_unmap(copy, 0, 3 * PAGE, e, &nr), 3 * PAGE);
+	assert_int_equal(nr, 1);
+	assert_int_equal(e[0].oa, MIB2);
+	assert_int_equal(e[0].len, 3 * PAGE);
+	sluice_pt_destroy(pt);
+	sluice_pt_destroy(copy);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_explain),
 	        cmocka_unit_test(test_load),
+	        cmocka_unit_test(test_marks),
 	        cmocka_unit_test(test_load_full),
 	        cmocka_unit_test(test_image),
 	        cmocka_unit_test(test_small_image),

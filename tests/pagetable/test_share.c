@@ -294,6 +294,8 @@ static void test_refused(void **state)
 	assert_int_equal(sluice_pt_attach(b, a, 0, (uint64_t)1 << 30), 0);
 	assert_int_equal(sluice_pt_attach(b, a, 0, (uint64_t)1 << 30), -EEXIST);
 	assert_int_equal(sluice_pt_detach(b, MIB2, MIB2), -ERANGE);
+	assert_int_equal(sluice_pt_attach(b, a, (uint64_t)1 << 48, MIB2),
+	                 -EINVAL);
 	sluice_pt_destroy(a);
 	sluice_pt_destroy(other);
 	sluice_pt_destroy(b);
