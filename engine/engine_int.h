@@ -131,10 +131,11 @@ struct sluice_view {
 	uint64_t pend_bytes; /* of [passed, tail) */
 	uint64_t log_passed; /* last answer of invlog_passed */
 
-	/* Tables unlinked by a map: new ones, and those whose grace period
-	 * ends when the log passes freed_seq. */
+	/* Tables unlinked by a map, whose grace period ends when the log
+	 * passes: freed_new_seq those of the newest maps, freed_seq the ones
+	 * that are looked at next. */
 	struct pt_freed freed_new, freed_wait;
-	uint64_t freed_seq;
+	uint64_t freed_seq, freed_new_seq;
 
 	uint32_t nr_maps_inflight; /* at the backend */
 	/* Tickets of unmaps that the kernel refused: they never pass. When the
@@ -241,6 +242,8 @@ bool view_idle(const struct sluice_view *view);
 /* Adds a record to the batch; with INVLOG_VA_SIDE in first, of the VA side. */
 void view_note(struct sluice_view *view, uint64_t first, uint64_t last);
 void view_post(struct sluice_view *view);
+/* A map has unlinked tables: they are in freed_new. */
+void view_unlinked(struct sluice_view *view);
 uint32_t view_poll(struct sluice_view *view, struct sluice_completion *out,
                    uint32_t max, bool drop);
 /* Queues [iova, iova + len), whose leaves were just cleared, for

@@ -118,10 +118,12 @@ static int claim_va(struct sluice_view *view, uint64_t va, uint64_t len,
 	return rc == -EEXIST ? 0 : rc;
 }
 
-static int map_piece(struct sluice_view *view, uint64_t iova, uint64_t va,
-                     uint64_t len, uint32_t prot)
+static noinline int map_far(struct sluice_view *view, uint64_t iova,
+                            uint64_t va, uint64_t len, uint32_t prot)
 {
 	struct sluice_domain *domain = view->domain;
+	uint32_t nr_freed = view->freed_new.nr;
+	struct pt_run run;
 	int rc;
 
 	if (domain->rev) {
@@ -134,11 +136,21 @@ static int map_piece(struct sluice_view *view, uint64_t iova, uint64_t va,
 	            &view->freed_new);
 	if (unlikely(rc) && prot & LEAF_CLAIMED)
 		unclaim(domain, view, va, va + len - 1);
-	if (unlikely(view->freed_new.head)) {
-		view_forget(view);
-		view_awake(view);
-	}
+	if (unlikely(view->freed_new.nr != nr_freed))
+		view_unlinked(view);
+	/* Its neighbours will come the near way. */
+	if (len == SLUICE_PAGE_SIZE && !rc)
+		(void)pt_walk_near(view->pt, &view->near, iova, &run);
 	return rc;
+}
+
+static inline int map_piece(struct sluice_view *view, uint64_t iova,
+                            uint64_t va, uint64_t len, uint32_t prot)
+{
+	if (len == SLUICE_PAGE_SIZE && !view->domain->rev &&
+	    likely(pt_near_map(&view->near, iova, va, prot)))
+		return 0;
+	return map_far(view, iova, va, len, prot);
 }
 
 int map_leaves(struct sluice_view *view, uint64_t iova,

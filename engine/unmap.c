@@ -28,8 +28,12 @@ int64_t unmap_leaves(struct sluice_domain *domain, struct sluice_view *view,
 	struct pt_run runs[RUNS];
 	uint64_t done = 0;
 
-	if (!domain->rev)
+	if (!domain->rev) {
+		if (view && last - iova == SLUICE_PAGE_SIZE - 1 &&
+		    likely(pt_near_unmap(&view->near, iova)))
+			return SLUICE_PAGE_SIZE;
 		return pt_unmap(domain->pt, iova, last, NULL);
+	}
 	/* The first round has checked the whole range: later ones fail only
 	 * for a caller who unmaps it twice at a time. What is gone is gone
 	 * then, and must be invalidated. */

@@ -68,12 +68,7 @@ bool view_is_pending(const struct sluice_view *view, uint64_t iova,
 void view_post(struct sluice_view *view)
 {
 	uint64_t seq;
-	bool tables;
 
-	tables = view->freed_new.head && !view->freed_wait.head &&
-	         view->nr_batch < INVLOG_BATCH;
-	if (tables)
-		view->batch[view->nr_batch++] = INVLOG_TABLES;
 	if (view->nr_batch == 0)
 		return;
 	seq = invlog_post(view->log, view->reader, view->batch, view->nr_batch);
@@ -81,14 +76,19 @@ void view_post(struct sluice_view *view)
 	ctr_add(&view->st.posts, 1);
 	for (; view->posted != view->tail; view->posted++)
 		view->pend[view->posted & view->pend_mask].log_seq = seq;
-	if (tables) {
-		view->freed_wait = view->freed_new;
-		view->freed_new = (struct pt_freed){0};
-		view->freed_seq = seq;
-	}
 	view->nr_batch = 0;
 	view->batch_unmaps = 0;
 	view->batch_bytes = 0;
+}
+
+/* At once, and not with the batch: whoever unmaps this range, and owns a page
+ * of it after that, finds the record before his own. */
+void view_unlinked(struct sluice_view *view)
+{
+	view->freed_new_seq =
+	        invlog_post(view->log, view->reader, &INVLOG_TABLES, 1);
+	view_forget(view);
+	view_awake(view);
 }
 
 void view_note(struct sluice_view *view, uint64_t first, uint64_t last)
@@ -144,8 +144,6 @@ static bool must_post(const struct sluice_view *view)
 {
 	const struct sluice_domain_cfg *cfg = &view->domain->cfg;
 
-	if (view->nr_batch == 0)
-		return view->freed_new.head && !view->freed_wait.head;
 	return !view->lazy || view->batch_unmaps >= cfg->lazy_entries ||
 	       view->batch_bytes >= cfg->lazy_bytes ||
 	       view->lane->now - view->batch_ticks >= view->domain->lazy_ticks;
@@ -159,6 +157,18 @@ static bool log_has_passed(struct sluice_view *view, uint64_t seq)
 	if (view->log_passed < seq)
 		view->log_passed = invlog_passed(view->log);
 	return view->log_passed >= seq;
+}
+
+/* Tables whose grace period is over go back; the next ones begin to wait. */
+static void free_tables(struct sluice_view *view)
+{
+	if (view->freed_wait.head && log_has_passed(view, view->freed_seq))
+		pt_free_list(view->pt, &view->freed_wait, &view->lane->pc);
+	if (view->freed_new.head && !view->freed_wait.head) {
+		view->freed_wait = view->freed_new;
+		view->freed_seq = view->freed_new_seq;
+		view->freed_new = (struct pt_freed){0};
+	}
 }
 
 static void refuse_ticket(struct sluice_view *view, uint64_t seq)
@@ -211,8 +221,6 @@ static void advance(struct sluice_view *view)
 		        view->lane->now - p->ticks);
 		view->passed++;
 	}
-	if (view->freed_wait.head && log_has_passed(view, view->freed_seq))
-		pt_free_list(view->pt, &view->freed_wait, &view->lane->pc);
 	st_rlx(&view->st.waiting_since,
 	       view->passed == view->tail
 	               ? 0
@@ -248,10 +256,9 @@ uint32_t view_poll(struct sluice_view *view, struct sluice_completion *out,
 {
 	struct sluice_lane *lane = view->lane;
 
-	if (view->emitted != view->tail || view->nr_batch ||
-	    view->freed_new.head || view->freed_wait.head) {
+	if (view->emitted != view->tail || view->nr_batch) {
 		lane->now = ticks_now();
-		if (must_post(view))
+		if (view->nr_batch && must_post(view))
 			view_post(view);
 	}
 	if (likely(lane->online)) {
@@ -264,7 +271,9 @@ uint32_t view_poll(struct sluice_view *view, struct sluice_completion *out,
 				ctr_add(&view->st.flushes, 1);
 		}
 	}
-	if (view->emitted == view->tail && !view->freed_wait.head)
+	if (unlikely(view->freed_wait.head || view->freed_new.head))
+		free_tables(view);
+	if (view->emitted == view->tail)
 		return 0;
 	advance(view);
 	return emit(view, out, max, drop);
