@@ -14,6 +14,7 @@
 
 #include <sluice/sluice.h>
 #include "engine/backend/backend.h"
+#include "engine/exposure.h"
 #include "engine/iova.h"
 #include "groups/grp.h"
 #include "iotlb/iotlb.h"
@@ -60,6 +61,7 @@ struct sluice_domain {
 	struct sluice_group **groups; /* nr_groups of them */
 	struct zombie *zombies;
 	struct sluice_domain_stats closed; /* sums of closed views */
+	struct exposure closed_exposure;   /* likewise */
 };
 
 /* An unmap between its call and its completion. */
@@ -90,7 +92,7 @@ struct view_stats {
 	au64 map_failures, unmap_failures;
 	au64 misses, faults;
 	au64 invalidations, posts, flushes;
-	au64 exposed_entries_max, exposed_bytes_max, exposed_ticks_max;
+	au64 exposed_entries_max, exposed_bytes_max;
 	au64 waiting_since; /* ticks; 0: nothing waits */
 };
 
@@ -145,6 +147,7 @@ struct sluice_view {
 	struct view_stats st;
 	struct pend_filter filter; /* only without an allocator */
 	struct invlog_rec batch[INVLOG_BATCH];
+	struct exposure exposure;
 };
 
 /* A request at a kernel backend. */

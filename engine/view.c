@@ -93,15 +93,17 @@ void view_unlinked(struct sluice_view *view)
 
 void view_note(struct sluice_view *view, uint64_t first, uint64_t last)
 {
+	uint64_t side = first & INVLOG_VA_SIDE;
 	struct invlog_rec *prev;
 
 	if (view->nr_batch) {
 		prev = &view->batch[view->nr_batch - 1];
-		if (prev->last + 1 == first) {
+		if ((prev->first & INVLOG_VA_SIDE) != side) {
+			/* Their addresses may look like neighbours. */
+		} else if (prev->last + 1 == first - side) {
 			prev->last = last;
 			return;
-		}
-		if (last + 1 == prev->first) {
+		} else if (last + 1 == prev->first - side) {
 			prev->first = first;
 			return;
 		}
@@ -186,6 +188,51 @@ static bool was_refused(const struct sluice_view *view, uint64_t seq)
 	       seq > view->refused[REFUSED_MAX - 1];
 }
 
+/* Counts nr unmaps that began at `since` and pass now. */
+static uint64_t expose(struct sluice_view *view, uint64_t since, uint64_t nr)
+{
+	if (likely(nr))
+		exposure_time(&view->exposure, since, view->lane->now, nr);
+	return nr;
+}
+
+/* Ends unmaps that nothing can reach any more. Each is a sample of exposure,
+ * and most is exposed just before the first of them passes. */
+static void end_done(struct sluice_view *view)
+{
+	uint64_t entries = view->tail - view->passed;
+	uint64_t pages = view->pend_bytes >> SLUICE_PAGE_LG2;
+	uint64_t since = 0, from = view->passed, nr = 0;
+
+	while (view->passed != view->submitted) {
+		struct pend *p = &view->pend[view->passed & view->pend_mask];
+
+		if (p->state != PEND_DONE)
+			break;
+		/* Seldom: a batch has the time of its first. */
+		if (unlikely(p->ticks != since)) {
+			nr += expose(view, since, view->passed - from);
+			from = view->passed;
+			since = p->ticks;
+		}
+		/* A range the kernel did not give back is never reused, and
+		 * its ticket never passes. */
+		if (unlikely(p->result)) {
+			refuse_ticket(view, view->passed + 1);
+			nr += expose(view, since, view->passed - from);
+			from = view->passed + 1;
+		} else if (view->iova) {
+			iova_free(view->iova, p->iova, p->len);
+		}
+		filter_count(view, p->iova, p->len, -1);
+		view->pend_bytes -= p->len;
+		view->passed++;
+	}
+	nr += expose(view, since, view->passed - from);
+	if (likely(nr))
+		exposure_level(&view->exposure, entries, pages, nr);
+}
+
 /* Moves unmaps on whose ticket in the log has passed: to the backend, or
  * straight to the end. */
 static void advance(struct sluice_view *view)
@@ -204,23 +251,8 @@ static void advance(struct sluice_view *view)
 		}
 		view->submitted++;
 	}
-	while (view->passed != view->submitted) {
-		struct pend *p = &view->pend[view->passed & view->pend_mask];
-
-		if (p->state != PEND_DONE)
-			break;
-		/* A range the kernel did not give back is never reused, and
-		 * its ticket never passes. */
-		if (unlikely(p->result))
-			refuse_ticket(view, view->passed + 1);
-		else if (view->iova)
-			iova_free(view->iova, p->iova, p->len);
-		filter_count(view, p->iova, p->len, -1);
-		view->pend_bytes -= p->len;
-		ctr_max(&view->st.exposed_ticks_max,
-		        view->lane->now - p->ticks);
-		view->passed++;
-	}
+	if (view->passed != view->submitted)
+		end_done(view);
 	st_rlx(&view->st.waiting_since,
 	       view->passed == view->tail
 	               ? 0
@@ -311,7 +343,7 @@ void view_stats_add(struct sluice_domain_stats *sum,
 	/* Views peak at different times: the sum is an upper bound. */
 	sum->exposed_entries_max += ld_rlx(&st->exposed_entries_max);
 	sum->exposed_bytes_max += ld_rlx(&st->exposed_bytes_max);
-	sum->exposed_ns_max =
-	        max_u64(sum->exposed_ns_max,
-	                ticks_to_ns(ld_rlx(&st->exposed_ticks_max)));
+	sum->exposed_ns_max = max_u64(
+	        sum->exposed_ns_max,
+	        ticks_to_ns(ld_rlx(&view->exposure.max[EXPOSURE_TICKS])));
 }

@@ -197,6 +197,7 @@ int sluice_view_close(struct sluice_view *view)
 	domain->views[lane->id] = NULL;
 	domain->nr_views--;
 	view_stats_add(&domain->closed, view);
+	exposure_merge(&domain->closed_exposure, &view->exposure);
 	pthread_mutex_unlock(&domain->lock);
 	view_free(view);
 	return 0;

@@ -181,6 +181,37 @@ struct sluice_domain_stats {
 SLUICE_API void sluice_domain_get_stats(struct sluice_domain *domain,
                                         struct sluice_domain_stats *ret_stats);
 
+/* What devices and lanes could still reach after sluice_unmap(), as a
+ * distribution. Each unmap whose ticket has passed is one sample of all three:
+ * how long its memory stayed within reach, and how many unmaps and bytes of its
+ * view did, itself included, just before it passed. */
+struct sluice_exposure {
+	struct {
+		uint64_t p50, p99, max;
+	} entries, bytes, ns;
+	uint64_t samples;
+};
+
+/**
+ * sluice_domain_get_exposure() - how long and how much unmapped memory was
+ * still within reach.
+ *
+ * Since the domain was created, over all views, closed ones too. entries and
+ * bytes are those of one view: with n views in use the domain may have n times
+ * as much exposed (exposed_*_max of struct sluice_domain_stats sum over views).
+ * ns is the time from sluice_unmap() until the sluice_poll() began that found
+ * the ticket passed; unmaps that one post carries share the time of the first,
+ * so others were within reach for less. Percentiles are rounded up, by at most
+ * 1/8, and never over max, which is exact. Unmaps whose ticket has not passed
+ * are not counted yet; those that the kernel refused never are. Slots of an
+ * arena stay within reach by design and are no samples.
+ *
+ * Thread: any. Blocks: on control calls of this domain. Racy reads like those
+ * of sluice_domain_get_stats(); exact when no lane is running.
+ */
+SLUICE_API void sluice_domain_get_exposure(
+        struct sluice_domain *domain, struct sluice_exposure *ret_exposure);
+
 #ifdef __cplusplus
 }
 #endif
