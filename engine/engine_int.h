@@ -25,7 +25,7 @@
 #define LEAF_HEAD PT_SW1    /* first leaf of a mapping of a kernel backend */
 
 #define MAX_SG 1024
-#define MAP_FLAGS (SLUICE_MAP_FIXED | SLUICE_MAP_32BIT)
+#define MAP_FLAGS (SLUICE_MAP_FIXED | SLUICE_MAP_32BIT | SLUICE_MAP_COMPACT)
 
 struct sluice_engine {
 	struct sluice_engine_cfg cfg;
@@ -214,7 +214,8 @@ struct map_args {
 	const struct sluice_map_req *req;
 	const struct iovec *iov;
 	uint32_t nr;
-	uint64_t len; /* all pieces */
+	uint64_t len;  /* all pieces */
+	uint64_t like; /* the IOVA where it would have the memory's leaves */
 };
 /* Writes the leaves of all pieces. 0 or -errno with everything undone except
  * what needs a ticket, which is queued; *ret_undone says that the IOVA is

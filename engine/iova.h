@@ -60,6 +60,11 @@ void iova_cache_destroy(struct iova_cache *cache);
  * len: multiple of 4 KiB, > 0. -ENOSPC. */
 int iova_alloc(struct iova_cache *cache, uint64_t len, unsigned align_lg2,
                enum iova_window window, uint64_t *ret_iova);
+/* The same, and where [like, like + len) has room for a leaf of 2 MiB or 1 GiB,
+ * the range has it at the same place: congruent modulo 1 GiB when that is to be
+ * had at once, else modulo 2 MiB, else anywhere. */
+int iova_alloc_like(struct iova_cache *cache, uint64_t len, uint64_t like,
+                    enum iova_window window, uint64_t *ret_iova);
 /* Any cache of the same space may free. The range may be a part of one that
  * was handed out or several that touch, as unmaps are; what of it is reserved
  * stays so. Nothing else may be freed: a later alloc would return it. */

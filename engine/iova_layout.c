@@ -146,7 +146,7 @@ static size_t take_room(size_t *at, uint64_t bytes)
 static int lay_out(struct iova_space *sp)
 {
 	size_t len = 0, taken, reserved, nr_taken, mags;
-	size_t frag[NR_ZONES], nr_frag[NR_ZONES];
+	size_t frag[NR_ZONES], nr_frag[NR_ZONES], some[NR_ZONES];
 	uint8_t *base;
 
 	taken = take_room(&len, sp->nr_slots / 8);
@@ -160,6 +160,9 @@ static int lay_out(struct iova_space *sp)
 		                    z->nr_slices * sp->words * sizeof(au64));
 		nr_frag[i] =
 		        take_room(&len, (z->slot1 - z->slot0) * sizeof(au32));
+		/* Slots come in blocks, so both are whole words. */
+		some[i] =
+		        take_room(&len, (z->nr_slices + z->nr_slices / 64) / 8);
 	}
 	base = mmap(NULL, len, PROT_READ | PROT_WRITE,
 	            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -174,6 +177,9 @@ static int lay_out(struct iova_space *sp)
 	for (unsigned i = 0; i < NR_ZONES; i++) {
 		sp->zone[i].frag = (au64 *)(void *)(base + frag[i]);
 		sp->zone[i].nr_frag = (au32 *)(void *)(base + nr_frag[i]);
+		sp->zone[i].some_frag = (au64 *)(void *)(base + some[i]);
+		sp->zone[i].some_words =
+		        sp->zone[i].some_frag + sp->zone[i].nr_slices / 64;
 	}
 	return 0;
 }
@@ -191,18 +197,22 @@ static void exclude_rims(struct iova_space *sp)
 }
 
 /* Large ranges start beyond what is carved, where there is a beyond: small
- * buffers then stay dense below. */
+ * buffers then stay dense below. Those that leave pages of a granule to others
+ * start halfway, where these can be carved. */
 static void set_hints(struct iova_space *sp)
 {
 	for (unsigned i = 0; i < NR_ZONES; i++) {
 		struct iova_zone *z = &sp->zone[i];
 		uint64_t nr = z->slot1 - z->slot0;
 
-		z->large0 = z->slot0;
-		if (nr > bit64(SLICE_SLOTS_LG2 + 1))
+		z->large0 = z->part0 = z->slot0;
+		if (nr > bit64(SLICE_SLOTS_LG2 + 1)) {
 			z->large0 += z->nr_slices;
+			z->part0 += z->nr_slices / 2;
+		}
 		st_rlx(&z->hint_one, z->large0);
 		st_rlx(&z->hint_run, z->large0);
+		st_rlx(&z->hint_wide, z->large0);
 		st_rlx(&z->reserved_first, UINT64_MAX);
 	}
 }

@@ -33,6 +33,7 @@
 #define BLOCK_LG2 12u       /* granules under one counter */
 #define BLOCK ((uint64_t)1 << BLOCK_LG2)
 #define PAGES_MAX 512u /* pages of the largest granule */
+#define FRAG_WANT 8u   /* free pages that make a granule worth a look */
 #define MAG_RANGES 63u
 #define MAG_MAX 4096u /* magazines a space may own */
 
@@ -54,17 +55,29 @@ struct iova_hint {
 	uint64_t slice; /* granules to carve */
 	uint64_t one;   /* ranges of one granule */
 	uint64_t run;   /* of several */
+	uint64_t part;  /* that leave pages of a granule to others */
+	uint64_t wide;  /* placed by more than a granule */
+};
+
+/* A range may begin at off, modulo 2^lg2. */
+struct iova_place {
+	unsigned lg2; /* at least a page */
+	uint64_t off;
 };
 
 struct iova_zone {
 	uint32_t seg0, seg1;
 	uint64_t slot0, slot1;
 	uint64_t nr_slices; /* slots from slot0 that may be carved */
-	uint64_t large0;    /* where the search for larger ranges starts */
+	uint64_t large0;    /* where the search for larger ranges starts, */
+	uint64_t part0;     /* and that for those with pages left over */
 	au64 *frag;         /* pages/64 words for each of them, at least one */
 	au32 *nr_frag; /* of each slot: free pages, less rights given out */
+	/* A bit a granule where a search may find pages, and one for each word
+	 * of these; only hints. */
+	au64 *some_frag, *some_words;
 	au64 frag_top; /* no fragment was ever put at or above */
-	au64 hint_one, hint_run;
+	au64 hint_one, hint_run, hint_wide;
 	au64 reserved_first, reserved_last; /* all reserved lies within */
 };
 
@@ -93,6 +106,45 @@ struct iova_space {
 	_Alignas(CACHELINE) au32 mag_bump;
 	_Alignas(CACHELINE) au64 mag_free;
 	_Alignas(CACHELINE) au64 depot[NR_ZONES][PAGES_MAX];
+};
+
+#define STACK_MAX (2 * MAG_RANGES)
+/* Not a power of two: tops of different sizes use different cache sets. */
+#define STACK_ROOM 136u
+#define LARGE_KEPT 32u
+
+struct iova_large {
+	uint64_t iova, len;
+};
+
+/* Written by the owner alone; the counts are read by reports. */
+struct iova_zone_cache {
+	au64 cur, end; /* the slice: bytes, empty when equal */
+	struct iova_hint hint;
+	uint64_t frag_at;
+	uint32_t dry;
+	/* Ranges of more than a granule, the newest last. */
+	uint32_t nr_large;
+	au64 large_bytes;
+	struct iova_large large[LARGE_KEPT];
+	au32 nr[PAGES_MAX];
+	uint64_t range[PAGES_MAX][STACK_ROOM];
+};
+
+struct iova_cache {
+	struct iova_space *sp;
+	uint32_t nr_classes;   /* sizes of 1..nr_classes pages are cached, */
+	uint32_t max_granules; /* so many whole granules of each zone, */
+	uint64_t max_large[NR_ZONES];  /* and so many bytes of larger ranges */
+	uint32_t any;                  /* the zone that IOVA_ANY tries first */
+	struct iova_zone_cache *first; /* its stacks */
+	const struct iova_zone *hull;  /* and what is reserved in it */
+	struct iova_zone_cache zone[NR_ZONES];
+};
+
+struct iova_want {
+	uint64_t len;
+	struct iova_place place;
 };
 
 #define IOVA_NOSPC                                                             \
@@ -128,16 +180,25 @@ static inline void iova_hint_lower(struct iova_hint *hint,
 	if (slot >= z->large0) {
 		hint->one = min_u64(hint->one, slot);
 		hint->run = min_u64(hint->run, slot);
+		hint->wide = min_u64(hint->wide, slot);
 	}
+	if (slot >= z->part0)
+		hint->part = min_u64(hint->part, slot);
 }
 
 /* iova_space.c: addresses and slots. */
 const struct iova_seg *iova_seg_of(const struct iova_space *sp, uint64_t addr);
 uint64_t iova_seg_slot(const struct iova_seg *seg, uint64_t addr);
 uint64_t iova_slot_addr(const struct iova_space *sp, uint64_t slot);
-/* n granules from the hint on, else anywhere in the zone. */
+/* n granules from the hint on, else anywhere in the zone. The range begins in
+ * the first of them, at place.off modulo the granule. */
 int iova_take(struct iova_space *sp, unsigned zone, uint64_t n,
-              unsigned align_lg2, struct iova_hint *hint, uint64_t *ret_iova);
+              struct iova_place place, struct iova_hint *hint,
+              uint64_t *ret_iova);
+/* The same where pages that are left over may be carved. */
+int iova_take_part(struct iova_space *sp, unsigned zone, uint64_t n,
+                   struct iova_place place, struct iova_hint *hint,
+                   uint64_t *ret_iova);
 /* One granule that may be carved. */
 int iova_take_slice(struct iova_space *sp, unsigned zone, unsigned align_lg2,
                     struct iova_hint *hint, uint64_t *ret_iova);
@@ -150,7 +211,7 @@ void iova_give(struct iova_space *sp, uint64_t iova, uint64_t len,
 /* iova_bits.c: the granule bitmap. */
 bool iova_bits_find_take(struct iova_space *sp, const struct iova_seg *seg,
                          uint64_t from, uint64_t to, uint64_t n,
-                         unsigned align_lg2, uint64_t *ret_slot);
+                         struct iova_place place, uint64_t *ret_slot);
 bool iova_bits_take(struct iova_space *sp, uint64_t slot, uint64_t n);
 /* Those of the slots that are taken and not reserved. */
 void iova_bits_release(struct iova_space *sp, uint64_t slot, uint64_t end);
@@ -171,12 +232,28 @@ uint64_t iova_bits_free(const struct iova_space *sp, uint64_t slot,
 /* Within one granule. hint: as in iova_give. */
 void iova_frag_put(struct iova_space *sp, uint64_t iova, uint64_t pages,
                    struct iova_hint *hint);
-/* A run of at least want pages that holds nr pages at the alignment. Probes
- * at most max_probe granules from *at, which moves on. Out: the aligned start,
- * and the end of the run; both in bytes. */
+/* A run of at least nr and FRAG_WANT pages that holds nr pages at the
+ * alignment. Looks at few granules, from *at on, which moves there. Out: the
+ * aligned start, and the end of the run; both in bytes. */
 bool iova_frag_take(struct iova_space *sp, unsigned zone, uint32_t nr,
-                    uint32_t want, unsigned align_lg2, uint64_t max_probe,
-                    uint64_t *at, uint64_t *ret_iova, uint64_t *ret_end);
+                    unsigned align_lg2, uint64_t *at, uint64_t *ret_iova,
+                    uint64_t *ret_end);
+/* A run of at least nr pages; looks everywhere. */
+bool iova_frag_take_any(struct iova_space *sp, unsigned zone, uint32_t nr,
+                        unsigned align_lg2, uint64_t *ret_iova,
+                        uint64_t *ret_end);
+
+/* iova_large.c: a lane's ranges of a granule or more. */
+/* From those that the lane keeps. */
+bool iova_large_pop(struct iova_zone_cache *z, const struct iova_want *want,
+                    uint64_t *ret_iova);
+/* False: not one to keep. */
+bool iova_large_push(struct iova_cache *c, unsigned zone, uint64_t iova,
+                     uint64_t len);
+/* From the space. The pages before and behind go to who needs fewer. */
+bool iova_large_take(struct iova_cache *c, unsigned zone,
+                     const struct iova_want *want, uint64_t *ret_iova);
+void iova_large_flush(struct iova_cache *c, unsigned zone);
 
 /* iova_depot.c: magazines. */
 bool iova_depot_put(struct iova_space *sp, unsigned zone, uint32_t cls,

@@ -48,7 +48,7 @@ uint64_t iova_slot_addr(const struct iova_space *sp, uint64_t slot)
 }
 
 static bool take_in(struct iova_space *sp, unsigned zone, uint64_t from,
-                    uint64_t to, uint64_t n, unsigned align_lg2,
+                    uint64_t to, uint64_t n, struct iova_place place,
                     uint64_t *ret_slot)
 {
 	const struct iova_zone *z = &sp->zone[zone];
@@ -57,16 +57,16 @@ static bool take_in(struct iova_space *sp, unsigned zone, uint64_t from,
 		const struct iova_seg *seg = &sp->segs[i];
 
 		if (seg->full1 > from && seg->full0 < to &&
-		    iova_bits_find_take(sp, seg, from, to, n, align_lg2,
-		                        ret_slot))
+		    iova_bits_find_take(sp, seg, from, to, n, place, ret_slot))
 			return true;
 	}
 	return false;
 }
 
-/* From the hint to the end, then everywhere. */
+/* From the hint to the end, then everywhere. The hint moves on even past holes
+ * that the place has left: a second pass finds them. */
 static bool take_near(struct iova_space *sp, unsigned zone, uint64_t to,
-                      uint64_t n, unsigned align_lg2, uint64_t *hint,
+                      uint64_t n, struct iova_place place, uint64_t *hint,
                       uint64_t *ret_iova)
 {
 	const struct iova_zone *z = &sp->zone[zone];
@@ -74,24 +74,38 @@ static bool take_near(struct iova_space *sp, unsigned zone, uint64_t to,
 
 	if (n > to - z->slot0)
 		return false;
-	if (!take_in(sp, zone, *hint, to, n, align_lg2, &slot) &&
+	if (!take_in(sp, zone, *hint, to, n, place, &slot) &&
 	    (*hint <= z->slot0 ||
-	     !take_in(sp, zone, z->slot0, to, n, align_lg2, &slot)))
+	     !take_in(sp, zone, z->slot0, to, n, place, &slot)))
 		return false;
-	/* An aligned search leaves holes behind that others fit into. */
-	if (align_lg2 <= sp->lg2)
-		*hint = slot + n;
+	*hint = slot + n;
 	*ret_iova = iova_slot_addr(sp, slot);
 	return true;
 }
 
 int iova_take(struct iova_space *sp, unsigned zone, uint64_t n,
-              unsigned align_lg2, struct iova_hint *hint, uint64_t *ret_iova)
+              struct iova_place place, struct iova_hint *hint,
+              uint64_t *ret_iova)
 {
-	uint64_t *from = n == 1 ? &hint->one : &hint->run;
+	/* Ranges placed apart leave holes that others fit into. */
+	uint64_t *from = place.lg2 > sp->lg2 ? &hint->wide
+	                 : n == 1            ? &hint->one
+	                                     : &hint->run;
 
-	return take_near(sp, zone, sp->zone[zone].slot1, n, align_lg2, from,
+	return take_near(sp, zone, sp->zone[zone].slot1, n, place, from,
 	                 ret_iova)
+	               ? 0
+	               : -ENOSPC;
+}
+
+int iova_take_part(struct iova_space *sp, unsigned zone, uint64_t n,
+                   struct iova_place place, struct iova_hint *hint,
+                   uint64_t *ret_iova)
+{
+	const struct iova_zone *z = &sp->zone[zone];
+
+	return take_near(sp, zone, z->slot0 + z->nr_slices, n, place,
+	                 &hint->part, ret_iova)
 	               ? 0
 	               : -ENOSPC;
 }
@@ -100,11 +114,15 @@ int iova_take_slice(struct iova_space *sp, unsigned zone, unsigned align_lg2,
                     struct iova_hint *hint, uint64_t *ret_iova)
 {
 	const struct iova_zone *z = &sp->zone[zone];
+	struct iova_place place = {align_lg2, 0};
+	uint64_t at = hint->slice;
 
-	return take_near(sp, zone, z->slot0 + z->nr_slices, 1, align_lg2,
-	                 &hint->slice, ret_iova)
-	               ? 0
-	               : -ENOSPC;
+	if (!take_near(sp, zone, z->slot0 + z->nr_slices, 1, place,
+	               &hint->slice, ret_iova))
+		return -ENOSPC;
+	if (align_lg2 > sp->lg2)
+		hint->slice = at;
+	return 0;
 }
 
 static void give_granules(struct iova_space *sp, uint64_t first, uint64_t last,
@@ -149,16 +167,20 @@ static int alloc_in(struct iova_space *sp, unsigned zone, uint64_t n,
 	struct iova_zone *z = &sp->zone[zone];
 	struct iova_hint hint = {.slice = UINT64_MAX,
 	                         .one = ld_rlx(&z->hint_one),
-	                         .run = ld_rlx(&z->hint_run)};
-	int err = iova_take(sp, zone, n, align_lg2, &hint, ret_iova);
+	                         .run = ld_rlx(&z->hint_run),
+	                         .part = UINT64_MAX,
+	                         .wide = ld_rlx(&z->hint_wide)};
+	struct iova_place place = {align_lg2, 0};
+	int err = iova_take(sp, zone, n, place, &hint, ret_iova);
 
 	if (err) {
 		iova_depot_drain(sp, zone, &hint);
-		err = iova_take(sp, zone, n, align_lg2, &hint, ret_iova);
+		err = iova_take(sp, zone, n, place, &hint, ret_iova);
 	}
 	/* Racing stores cost a longer search, nothing else. */
 	st_rlx(&z->hint_one, hint.one);
 	st_rlx(&z->hint_run, hint.run);
+	st_rlx(&z->hint_wide, hint.wide);
 	return err;
 }
 
@@ -184,13 +206,16 @@ void iova_space_free(struct iova_space *sp, uint64_t iova, uint64_t len)
 	struct iova_zone *z = &sp->zone[iova_zone_of(iova)];
 	struct iova_hint hint = {.slice = UINT64_MAX,
 	                         .one = ld_rlx(&z->hint_one),
-	                         .run = ld_rlx(&z->hint_run)};
+	                         .run = ld_rlx(&z->hint_run),
+	                         .part = UINT64_MAX,
+	                         .wide = ld_rlx(&z->hint_wide)};
 
 	if (!len || !aligned_lg2(iova, sp->lg2) || last < iova)
 		return;
 	give_granules(sp, iova, last, &hint);
 	st_rlx(&z->hint_one, hint.one);
 	st_rlx(&z->hint_run, hint.run);
+	st_rlx(&z->hint_wide, hint.wide);
 }
 
 uint64_t iova_space_granule(const struct iova_space *sp)

@@ -20,17 +20,28 @@ extern "C" {
 #define SLUICE_MAP_FIXED 0x1u
 /* An IOVA below 4 GiB, for devices with 32-bit DMA. */
 #define SLUICE_MAP_32BIT 0x2u
+/* The IOVA need not suit large leaves; see align_lg2. */
+#define SLUICE_MAP_COMPACT 0x4u
 
 struct sluice_map_req {
 	/* Start of the memory: a host virtual address (what a kernel backend
 	 * pins), page-aligned. */
 	uint64_t va;
-	uint64_t len;       /* bytes, a multiple of 4 KiB */
-	uint32_t prot;      /* SLUICE_READ | SLUICE_WRITE */
-	uint32_t flags;     /* SLUICE_MAP_* */
-	uint32_t align_lg2; /* alignment of the IOVA; 0: 4 KiB */
-	uint32_t reserved;  /* 0 */
-	uint64_t cookie;    /* returned in the completion */
+	uint64_t len;   /* bytes, a multiple of 4 KiB */
+	uint32_t prot;  /* SLUICE_READ | SLUICE_WRITE */
+	uint32_t flags; /* SLUICE_MAP_* */
+	/* Alignment of the IOVA. 0: of 4 KiB, and when the memory holds 2 MiB
+	 * or 1 GiB that are aligned, they are so in IOVA too, and become one
+	 * leaf each: IOVA and va are congruent modulo 1 GiB when the aperture
+	 * has such a range at once, else modulo 2 MiB, else (it is that full)
+	 * nothing is promised. The pages around the range stay usable. With a
+	 * scatter list its largest piece counts. With SLUICE_MAP_COMPACT, or an
+	 * align_lg2, the address of the memory is not looked at: denser, and a
+	 * part can be unmapped (sluice_unmap()) as no leaf is large, unless
+	 * addresses happen to agree. */
+	uint32_t align_lg2;
+	uint32_t reserved; /* 0 */
+	uint64_t cookie;   /* returned in the completion */
 };
 
 /**

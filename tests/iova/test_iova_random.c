@@ -82,6 +82,10 @@ static void alloc_some(struct world *w)
 		l->len = align_up(l->len,
 		                  lg2_floor(iova_space_granule(w->space)));
 		rc = iova_space_alloc(w->space, l->len, align, win, &l->iova);
+	} else if (rnd(w, 4) == 0) {
+		align = 12;
+		rc = iova_alloc_like(w->cache[rnd(w, CACHES)], l->len,
+		                     PAGE * rnd(w, 2048), win, &l->iova);
 	} else {
 		rc = iova_alloc(w->cache[rnd(w, CACHES)], l->len, align, win,
 		                &l->iova);
