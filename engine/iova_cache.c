@@ -51,25 +51,41 @@ static void init_hints(struct iova_cache *c, unsigned zone, uint32_t id)
 	c->max_large[zone] = (nr << c->sp->lg2) >> LARGE_SHARE_LG2;
 }
 
+static void init_first(struct iova_cache *c)
+{
+	const struct iova_space *sp = c->sp;
+
+	for (unsigned w = 0; w < IOVA_NR_WINDOWS; w++) {
+		const struct iova_order *o = &sp->order[w];
+
+		c->first[w] = &c->zone[o->nr ? o->zone[0] : sp->nr_zones];
+	}
+	c->any = c->first[IOVA_ANY];
+	c->hull = &sp->zone[sp->order[IOVA_ANY].zone[0]];
+	c->any_first = c->hull->first;
+	c->any_span = c->hull->last - c->hull->first;
+}
+
 int iova_cache_create(struct iova_space *sp, struct iova_cache **ret_cache)
 {
-	const struct iova_zone *high = &sp->zone[ZONE_HIGH];
+	/* One more that stays empty. */
+	size_t len = sizeof(struct iova_cache) +
+	             (sp->nr_zones + 1) * sizeof(struct iova_zone_cache);
 	struct iova_cache *c;
 	uint32_t id;
 
-	c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE,
+	c = mmap(NULL, len, PROT_READ | PROT_WRITE,
 	         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (c == MAP_FAILED)
 		return -ENOMEM;
+	c->map_len = len;
 	c->sp = sp;
 	c->nr_classes = sp->pages - 1;
 	c->max_granules =
 	        sp->nr_slots >= bit64(20) ? GRANULES_MANY : GRANULES_FEW;
-	c->any = high->slot1 > high->slot0 ? ZONE_HIGH : ZONE_LOW;
-	c->first = &c->zone[c->any];
-	c->hull = &sp->zone[c->any];
+	init_first(c);
 	id = faa_rlx(&sp->nr_caches, 1);
-	for (unsigned i = 0; i < NR_ZONES; i++)
+	for (unsigned i = 0; i < c->sp->nr_zones; i++)
 		init_hints(c, i, id);
 	*ret_cache = c;
 	return 0;
@@ -77,7 +93,7 @@ int iova_cache_create(struct iova_space *sp, struct iova_cache **ret_cache)
 
 static void give(struct iova_cache *c, uint64_t iova, uint64_t len)
 {
-	iova_give(c->sp, iova, len, &c->zone[iova_zone_of(iova)].hint);
+	iova_give(c->sp, iova, len, &c->zone[iova_zone_of(c->sp, iova)].hint);
 }
 
 /* Out: what it was. */
@@ -112,11 +128,11 @@ void iova_cache_destroy(struct iova_cache *c)
 {
 	if (!c)
 		return;
-	for (unsigned i = 0; i < NR_ZONES; i++) {
+	for (unsigned i = 0; i < c->sp->nr_zones; i++) {
 		flush(c, i);
 		iova_depot_drain(c->sp, i, &c->zone[i].hint);
 	}
-	munmap(c, sizeof(*c));
+	munmap(c, c->map_len);
 }
 
 /* The top, or the nearest below it that is aligned. */
@@ -255,11 +271,16 @@ static bool zone_alloc(struct iova_cache *c, unsigned zone,
 static bool alloc_any(struct iova_cache *c, const struct iova_want *want,
                       enum iova_window window, uint64_t *ret_iova)
 {
-	bool both = window == IOVA_ANY && c->any == ZONE_HIGH;
+	const struct iova_order *o = &c->sp->order[window];
 
-	return (both && zone_alloc(c, ZONE_HIGH, want, false, ret_iova)) ||
-	       zone_alloc(c, ZONE_LOW, want, true, ret_iova) ||
-	       (both && zone_alloc(c, ZONE_HIGH, want, true, ret_iova));
+	for (uint32_t i = 0; i < o->nr; i++)
+		if (zone_alloc(c, o->zone[i], want, i + 1 == o->nr, ret_iova))
+			return true;
+	/* Those that may have been passed over. */
+	for (uint32_t i = 0; i + 1 < o->nr; i++)
+		if (zone_alloc(c, o->zone[i], want, true, ret_iova))
+			return true;
+	return false;
 }
 
 static noinline int alloc_miss(struct iova_cache *c, uint64_t len,
@@ -297,10 +318,10 @@ static bool take_wide(struct iova_cache *c, uint64_t len, uint64_t like,
 	        .len = len,
 	        .place = {HUGE_LEAF_LG2, like & mask64(HUGE_LEAF_LG2)},
 	};
-	unsigned zone = window == IOVA_32BIT ? ZONE_LOW : c->any;
+	const struct iova_order *o = &c->sp->order[window];
 
-	return own(c, &c->zone[zone], &want, ret_iova) ||
-	       iova_large_take(c, zone, &want, ret_iova);
+	return o->nr && (own(c, &c->zone[o->zone[0]], &want, ret_iova) ||
+	                 iova_large_take(c, o->zone[0], &want, ret_iova));
 }
 
 int iova_alloc_like(struct iova_cache *c, uint64_t len, uint64_t like,
@@ -326,8 +347,7 @@ int iova_alloc(struct iova_cache *c, uint64_t len, unsigned align_lg2,
 {
 	/* A length of 0 becomes the largest class: a miss. */
 	uint64_t cls = (len >> SLUICE_PAGE_LG2) - 1;
-	struct iova_zone_cache *z =
-	        window == IOVA_32BIT ? &c->zone[ZONE_LOW] : c->first;
+	struct iova_zone_cache *z = c->first[window];
 
 	if (likely(cls < c->nr_classes && align_lg2 <= SLUICE_PAGE_LG2 &&
 	           aligned_lg2(len, SLUICE_PAGE_LG2))) {
@@ -419,28 +439,29 @@ static noinline void free_slow(struct iova_cache *c, uint64_t iova,
                                uint64_t len)
 {
 	uint64_t last = iova + len - 1;
-	unsigned zone = iova_zone_of(iova);
+	unsigned zone = iova_zone_of(c->sp, iova);
 
 	if (!aligned_lg2(iova | len, SLUICE_PAGE_LG2) || last < iova)
 		return;
-	if (zone == iova_zone_of(last) && keep_freed(c, zone, iova, len))
+	if (zone == iova_zone_of(c->sp, last) && keep_freed(c, zone, iova, len))
 		return;
 	give(c, iova, len);
 	c->zone[zone].dry = 0;
-	c->zone[iova_zone_of(last)].dry = 0;
+	c->zone[iova_zone_of(c->sp, last)].dry = 0;
 }
 
 void iova_free(struct iova_cache *c, uint64_t iova, uint64_t len)
 {
 	uint64_t cls = (len >> SLUICE_PAGE_LG2) - 1;
 	uint64_t last = iova + len - 1;
-	struct iova_zone_cache *z = c->first;
+	struct iova_zone_cache *z = c->any;
 	uint32_t nr;
 
 	/* The zone is compared, not computed, so that the stack's address does
 	 * not wait for the range's. */
-	if (unlikely(cls >= c->nr_classes || iova_zone_of(iova) != c->any ||
-	             iova_zone_of(last) != c->any ||
+	if (unlikely(cls >= c->nr_classes ||
+	             iova - c->any_first > c->any_span ||
+	             last - c->any_first > c->any_span ||
 	             !aligned_lg2(iova | len, SLUICE_PAGE_LG2) ||
 	             touches_hull(c->hull, iova, last))) {
 		free_slow(c, iova, len);

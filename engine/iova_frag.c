@@ -143,7 +143,7 @@ void iova_frag_put(struct iova_space *sp, uint64_t iova, uint64_t pages,
                    struct iova_hint *hint)
 {
 	const struct iova_seg *seg = iova_seg_of(sp, iova);
-	struct iova_zone *z = &sp->zone[iova_zone_of(iova)];
+	struct iova_zone *z = &sp->zone[iova_zone_of(sp, iova)];
 	uint32_t p = (uint32_t)(iova >> SLUICE_PAGE_LG2) & (sp->pages - 1);
 	uint32_t nr = (uint32_t)pages;
 	uint64_t slot, f;

@@ -37,7 +37,9 @@
 #define MAG_RANGES 63u
 #define MAG_MAX 4096u /* magazines a space may own */
 
-enum { ZONE_LOW, ZONE_HIGH, NR_ZONES }; /* below, from 4 GiB */
+/* The address space falls into zones at 4 GiB and at both ends of each window;
+ * no range crosses from one into the next. */
+#define MAX_ZONES (2 + 2 * IOVA_MAX_WINDOWS)
 
 /* A usable range, cut at 4 GiB and at the end of what is managed. Slots of
  * [full0, full1) can be handed out; the others are rims and padding. */
@@ -66,6 +68,7 @@ struct iova_place {
 };
 
 struct iova_zone {
+	uint64_t first, last;
 	uint32_t seg0, seg1;
 	uint64_t slot0, slot1;
 	uint64_t nr_slices; /* slots from slot0 that may be carved */
@@ -81,6 +84,12 @@ struct iova_zone {
 	au64 reserved_first, reserved_last; /* all reserved lies within */
 };
 
+/* Zones that a request may use, the best first. */
+struct iova_order {
+	uint32_t nr;
+	uint32_t zone[MAX_ZONES];
+};
+
 struct iova_mag {
 	au32 next;
 	uint32_t nr;
@@ -92,8 +101,10 @@ struct iova_space {
 	uint32_t pages; /* of a granule */
 	uint32_t words; /* fragment words of a granule */
 	uint32_t nr_segs;
+	uint32_t nr_zones; /* without a gap, ascending */
 	struct iova_seg *segs;
-	struct iova_zone zone[NR_ZONES];
+	struct iova_zone zone[MAX_ZONES];
+	struct iova_order order[IOVA_NR_WINDOWS];
 	uint64_t nr_slots;
 	au64 *taken;
 	au64 *reserved;
@@ -105,7 +116,7 @@ struct iova_space {
 	struct iova_mag *mags; /* [1..MAG_MAX], 0 means none */
 	_Alignas(CACHELINE) au32 mag_bump;
 	_Alignas(CACHELINE) au64 mag_free;
-	_Alignas(CACHELINE) au64 depot[NR_ZONES][PAGES_MAX];
+	_Alignas(CACHELINE) au64 depot[MAX_ZONES][PAGES_MAX];
 };
 
 #define STACK_MAX (2 * MAG_RANGES)
@@ -135,11 +146,16 @@ struct iova_cache {
 	struct iova_space *sp;
 	uint32_t nr_classes;   /* sizes of 1..nr_classes pages are cached, */
 	uint32_t max_granules; /* so many whole granules of each zone, */
-	uint64_t max_large[NR_ZONES];  /* and so many bytes of larger ranges */
-	uint32_t any;                  /* the zone that IOVA_ANY tries first */
-	struct iova_zone_cache *first; /* its stacks */
-	const struct iova_zone *hull;  /* and what is reserved in it */
-	struct iova_zone_cache zone[NR_ZONES];
+	/* The zone that IOVA_ANY tries first: where it lies, and what is
+	 * reserved in it. */
+	uint64_t any_first, any_span;
+	struct iova_zone_cache *any;
+	const struct iova_zone *hull;
+	/* By window, the zone that is tried first; else one without ranges. */
+	struct iova_zone_cache *first[IOVA_NR_WINDOWS];
+	uint64_t max_large[MAX_ZONES]; /* and so many bytes of larger ranges */
+	size_t map_len;
+	struct iova_zone_cache zone[];
 };
 
 struct iova_want {
@@ -151,9 +167,13 @@ struct iova_want {
 	"no free IOVA range of this size and alignment: unmap and poll until " \
 	"tickets pass, or widen the domain's aperture"
 
-static inline unsigned iova_zone_of(uint64_t iova)
+static inline unsigned iova_zone_of(const struct iova_space *sp, uint64_t iova)
 {
-	return iova >> 32 ? ZONE_HIGH : ZONE_LOW;
+	unsigned i = 0;
+
+	while (iova > sp->zone[i].last)
+		i++;
+	return i;
 }
 
 /* Bits [s & 63, ...) of the word of s, up to e. */
@@ -207,6 +227,19 @@ int iova_take_slice(struct iova_space *sp, unsigned zone, unsigned align_lg2,
  * NULL. */
 void iova_give(struct iova_space *sp, uint64_t iova, uint64_t len,
                struct iova_hint *hint);
+
+/* iova_zone.c: which parts of the address space a request may use. */
+/* Where zones begin and end. */
+void iova_zones_init(struct iova_space *sp, const struct sluice_range *windows,
+                     uint32_t nr);
+/* In which order they are tried; when it is known how large they are. */
+void iova_zones_order(struct iova_space *sp, const struct sluice_range *windows,
+                      uint32_t nr);
+bool iova_in_window(const struct iova_zone *z,
+                    const struct sluice_range *windows, uint32_t nr);
+/* Bytes of the ranges that lie in the zone, UINT64_MAX for more. */
+uint64_t iova_usable(const struct iova_zone *z, const struct sluice_range *r,
+                     uint32_t nr);
 
 /* iova_bits.c: the granule bitmap. */
 bool iova_bits_find_take(struct iova_space *sp, const struct iova_seg *seg,

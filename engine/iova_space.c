@@ -136,8 +136,8 @@ static void give_granules(struct iova_space *sp, uint64_t first, uint64_t last,
 		uint64_t e = min_u64(iova_seg_slot(seg, to) + 1, seg->full1);
 
 		if (seg->lg2 == sp->lg2 && s < e) {
-			iova_hint_lower(hint, &sp->zone[iova_zone_of(first)],
-			                s);
+			iova_hint_lower(hint,
+			                &sp->zone[iova_zone_of(sp, first)], s);
 			iova_bits_release(sp, s, e);
 		}
 		if (to == last)
@@ -192,18 +192,17 @@ int iova_space_alloc(struct iova_space *sp, uint64_t len, unsigned align_lg2,
 	if (!n || align_lg2 > 63)
 		return msg_lit(-EINVAL, "IOVA length is 0 or alignment above "
 		                        "2^63: ask for at least one page");
-	if (window == IOVA_ANY &&
-	    !alloc_in(sp, ZONE_HIGH, n, align_lg2, ret_iova))
-		return 0;
-	if (!alloc_in(sp, ZONE_LOW, n, align_lg2, ret_iova))
-		return 0;
+	for (uint32_t i = 0; i < sp->order[window].nr; i++)
+		if (!alloc_in(sp, sp->order[window].zone[i], n, align_lg2,
+		              ret_iova))
+			return 0;
 	return msg_lit(-ENOSPC, IOVA_NOSPC);
 }
 
 void iova_space_free(struct iova_space *sp, uint64_t iova, uint64_t len)
 {
 	uint64_t last = iova + ((len - 1) | mask64(sp->lg2));
-	struct iova_zone *z = &sp->zone[iova_zone_of(iova)];
+	struct iova_zone *z = &sp->zone[iova_zone_of(sp, iova)];
 	struct iova_hint hint = {.slice = UINT64_MAX,
 	                         .one = ld_rlx(&z->hint_one),
 	                         .run = ld_rlx(&z->hint_run),
@@ -227,7 +226,7 @@ uint64_t iova_space_free_bytes(const struct iova_space *sp)
 {
 	uint64_t nr = 0;
 
-	for (unsigned i = 0; i < NR_ZONES; i++)
+	for (unsigned i = 0; i < sp->nr_zones; i++)
 		nr += iova_bits_free(sp, sp->zone[i].slot0, sp->zone[i].slot1);
 	return nr << sp->lg2;
 }
@@ -310,7 +309,7 @@ static int reserve_parts(struct iova_space *sp, uint64_t first, uint64_t last)
 static void widen_hull(struct iova_space *sp, uint64_t first,
                        const struct part *p)
 {
-	struct iova_zone *z = &sp->zone[iova_zone_of(first)];
+	struct iova_zone *z = &sp->zone[iova_zone_of(sp, first)];
 	uint64_t last = p->last | mask64(p->seg->lg2);
 
 	first = align_down(first, p->seg->lg2);
@@ -349,7 +348,7 @@ int iova_space_reserve(struct iova_space *sp, uint64_t first, uint64_t last)
 	pthread_mutex_lock(&sp->reserve_lock);
 	err = reserve_parts(sp, first, last);
 	if (err) {
-		for (unsigned i = 0; i < NR_ZONES; i++)
+		for (unsigned i = 0; i < sp->nr_zones; i++)
 			iova_depot_drain(sp, i, NULL);
 		err = reserve_parts(sp, first, last);
 	}

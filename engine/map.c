@@ -46,12 +46,29 @@ static int check_req(const struct sluice_map_req *req)
 	return 0;
 }
 
+static int check_in_window(const struct sluice_domain *domain, uint32_t flags,
+                           uint64_t iova, uint64_t last)
+{
+	int window = aperture_window(domain, flags);
+	const struct sluice_range *w;
+
+	if (window < 0)
+		return window;
+	w = &domain->cfg.windows[window - IOVA_WINDOW];
+	if (iova < w->first || last > w->last)
+		return msg_lit(-EADDRNOTAVAIL,
+		               "the chosen IOVA lies outside the window that "
+		               "SLUICE_MAP_WINDOW names");
+	return 0;
+}
+
 static int check_fixed(const struct sluice_view *view,
                        const struct sluice_map_req *req, uint64_t iova,
                        uint64_t len)
 {
 	const struct sluice_domain *domain = view->domain;
 	uint64_t last;
+	int rc;
 
 	if (!range_last(iova, len, &last))
 		return msg_lit(-EINVAL, "the IOVA range wraps around");
@@ -64,6 +81,11 @@ static int check_fixed(const struct sluice_view *view,
 		return msg_lit(-EADDRNOTAVAIL,
 		               "the chosen IOVA lies outside the domain's "
 		               "aperture: see sluice_domain_get_info()");
+	if (req->flags & MAP_WINDOWS) {
+		rc = check_in_window(domain, req->flags, iova, last);
+		if (rc)
+			return rc;
+	}
 	if (view->iova && !iova_space_is_reserved(domain->iova, iova, last))
 		return msg_lit(-EADDRNOTAVAIL,
 		               "the chosen IOVA belongs to the allocator: "
@@ -82,10 +104,15 @@ static int alloc_iova(struct sluice_view *view,
                       const struct sluice_map_req *req, uint64_t len,
                       uint64_t like, uint64_t *ret_iova)
 {
-	enum iova_window window =
-	        req->flags & SLUICE_MAP_32BIT ? IOVA_32BIT : IOVA_ANY;
+	enum iova_window window = IOVA_ANY;
 	int rc;
 
+	if (unlikely(req->flags & (SLUICE_MAP_32BIT | MAP_WINDOWS))) {
+		rc = aperture_window(view->domain, req->flags);
+		if (rc < 0)
+			return rc;
+		window = (enum iova_window)rc;
+	}
 	if (len >= LEAF_2M && !req->align_lg2 &&
 	    !(req->flags & SLUICE_MAP_COMPACT))
 		rc = iova_alloc_like(view->iova, len, like, window, ret_iova);
@@ -344,10 +371,12 @@ int sluice_iova_alloc(struct sluice_view *view, uint64_t len,
 		return msg_lit(-EOPNOTSUPP, "this domain has no allocator: "
 		                            "the caller chooses every IOVA");
 	if (unlikely(len == 0 || !aligned_lg2(len, SLUICE_PAGE_LG2) ||
-	             align_lg2 > 48 || flags & ~SLUICE_MAP_32BIT))
+	             align_lg2 > 48 ||
+	             flags & ~(SLUICE_MAP_32BIT | MAP_WINDOWS)))
 		return msg_lit(-EINVAL, "len must be a multiple of 4096, "
 		                        "align_lg2 at most 48 and the only "
-		                        "flag SLUICE_MAP_32BIT");
+		                        "flags SLUICE_MAP_32BIT and "
+		                        "SLUICE_MAP_WINDOW");
 	return alloc_iova(view, &req, len, 0, ret_iova);
 }
 

@@ -33,6 +33,8 @@ enum sluice_mode {
 /* Keep the VA -> IOVA direction for sluice_va_to_iova(). */
 #define SLUICE_DOMAIN_VA_LOOKUP 0x2u
 
+#define SLUICE_MAX_WINDOWS 4
+
 struct sluice_domain_cfg {
 	enum sluice_backend backend;
 	enum sluice_mode mode;
@@ -61,6 +63,14 @@ struct sluice_domain_cfg {
 	/* Unmaps in flight per view before sluice_unmap() answers -EAGAIN;
 	 * 0 for 1024; rounded up to a power of two, at most 2^15. */
 	uint32_t max_inflight;
+	/* Parts of the aperture that SLUICE_MAP_WINDOW() names, closed ranges
+	 * of whole pages; copied; at most SLUICE_MAX_WINDOWS. For devices that
+	 * reach less than 32 or than all bits, and for platforms that only
+	 * translate in windows: on POWER 0..2 GiB and 2^59.. (reserve what
+	 * lies between). They may overlap. No mapping crosses an edge of one,
+	 * nor 4 GiB. A window below 16 MiB makes the granule smaller. */
+	const struct sluice_range *windows;
+	uint32_t nr_windows;
 };
 
 /**

@@ -22,6 +22,10 @@ extern "C" {
 #define SLUICE_MAP_32BIT 0x2u
 /* The IOVA need not suit large leaves; see align_lg2. */
 #define SLUICE_MAP_COMPACT 0x4u
+/* An IOVA in the nth of the domain's windows (sluice_domain_cfg), from 1; not
+ * together with SLUICE_MAP_32BIT. Without, any IOVA will do: those of windows
+ * are handed out last. */
+#define SLUICE_MAP_WINDOW(n) ((uint32_t)(n) << 24)
 
 struct sluice_map_req {
 	/* Start of the memory: a host virtual address (what a kernel backend
@@ -56,7 +60,8 @@ struct sluice_map_req {
  *
  * Thread: lane. Blocks: never. Returns: how many completions follow (0: done;
  * 1: wait for sluice_poll()), or
- * -EINVAL zero, misaligned or wrapping length or address, unknown prot or flag
+ * -EINVAL zero, misaligned or wrapping length or address, unknown prot, flag
+ *         or window
  * -EEXIST a part of a fixed range is mapped already
  * -EBUSY  a part of a fixed range waits for its ticket: poll, then try again
  * -EADDRNOTAVAIL fixed range outside what the caller may choose
@@ -126,7 +131,8 @@ SLUICE_API int sluice_ticket_passed(const struct sluice_view *view,
 /**
  * sluice_iova_alloc() - an IOVA range without a mapping.
  *
- * For callers that keep their own tables. Thread: lane. Blocks: never.
+ * For callers that keep their own tables. @flags: SLUICE_MAP_32BIT or
+ * SLUICE_MAP_WINDOW(n). Thread: lane. Blocks: never.
  * Returns: 0, -EINVAL, -ENOSPC, -EOPNOTSUPP on a SLUICE_DOMAIN_CALLER_IOVA
  * domain.
  */

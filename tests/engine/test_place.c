@@ -123,9 +123,101 @@ static void narrow_aperture(void **state)
 	rig_down(&r);
 }
 
+/* A mapping lies in the window that it asks for, by number. */
+static void windows(void **state)
+{
+	struct sluice_range w[] = {{2 * G1, 2 * G1 + 64ull * M2 - 1},
+	                           {1ull << 40, (1ull << 40) + G1 - 1}};
+	const struct sluice_domain_cfg cfg = {.windows = w, .nr_windows = 2};
+	struct rig r;
+	struct sluice_map_req req = {.va = 1ull << 41, .prot = RW};
+	sluice_iova_t iova = 0;
+
+	(void)state;
+	rig_up(&r, &cfg);
+	for (uint32_t i = 0; i < 24; i++) {
+		uint32_t n = i % 2;
+
+		req.len = i % 3 ? PAGE : M4;
+		req.flags = SLUICE_MAP_WINDOW(n + 1);
+		assert_int_equal(sluice_map(r.view, &req, &iova), 0);
+		assert_true(iova >= w[n].first &&
+		            iova + req.len - 1 <= w[n].last);
+		assert_int_equal(
+		        sluice_iova_alloc(r.view, PAGE, 0, req.flags, &iova),
+		        0);
+		assert_true(iova >= w[n].first && iova < w[n].last);
+		sluice_iova_free(r.view, iova, PAGE);
+	}
+	req.len = 2 * G1;
+	assert_int_equal(sluice_map(r.view, &req, &iova), -ENOSPC);
+	req.len = PAGE;
+	req.flags = SLUICE_MAP_WINDOW(3);
+	assert_int_equal(sluice_map(r.view, &req, &iova), -EINVAL);
+	req.flags = SLUICE_MAP_WINDOW(1) | SLUICE_MAP_32BIT;
+	assert_int_equal(sluice_map(r.view, &req, &iova), -EINVAL);
+	req.flags = SLUICE_MAP_WINDOW(8);
+	assert_int_equal(sluice_map(r.view, &req, &iova), -EINVAL);
+	rig_down(&r);
+}
+
+static void fixed_in_a_window(void **state)
+{
+	const struct sluice_range w[] = {{2 * G1, 3 * G1 - 1}};
+	const struct sluice_domain_cfg cfg = {.flags =
+	                                              SLUICE_DOMAIN_CALLER_IOVA,
+	                                      .windows = w,
+	                                      .nr_windows = 1};
+	struct rig r;
+	struct sluice_map_req req = {.va = 1ull << 41,
+	                             .len = PAGE,
+	                             .prot = RW,
+	                             .flags = SLUICE_MAP_FIXED |
+	                                      SLUICE_MAP_WINDOW(1)};
+	sluice_iova_t iova = 2 * G1 - PAGE;
+
+	(void)state;
+	rig_up(&r, &cfg);
+	assert_int_equal(sluice_map(r.view, &req, &iova), -EADDRNOTAVAIL);
+	iova = 3 * G1;
+	assert_int_equal(sluice_map(r.view, &req, &iova), -EADDRNOTAVAIL);
+	iova = 2 * G1;
+	assert_int_equal(sluice_map(r.view, &req, &iova), 0);
+	req.flags = SLUICE_MAP_FIXED | SLUICE_MAP_WINDOW(2);
+	assert_int_equal(sluice_map(r.view, &req, &iova), -EINVAL);
+	rig_down(&r);
+}
+
+static void bad_windows(void **state)
+{
+	static const struct sluice_range bad[] = {
+	        {1, 4095}, {0, 4096}, {8192, 4095}};
+	struct rig r;
+	struct sluice_domain_cfg cfg = {.nr_windows = 1};
+	struct sluice_domain *domain = NULL;
+
+	(void)state;
+	rig_up(&r, NULL);
+	assert_int_equal(sluice_domain_create(r.engine, &cfg, &domain),
+	                 -EINVAL);
+	for (uint32_t i = 0; i < 3; i++) {
+		cfg.windows = &bad[i];
+		assert_int_equal(sluice_domain_create(r.engine, &cfg, &domain),
+		                 -EINVAL);
+	}
+	cfg.nr_windows = SLUICE_MAX_WINDOWS + 1;
+	assert_int_equal(sluice_domain_create(r.engine, &cfg, &domain),
+	                 -EINVAL);
+	assert_null(domain);
+	rig_down(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(windows),
+	        cmocka_unit_test(fixed_in_a_window),
+	        cmocka_unit_test(bad_windows),
 	        cmocka_unit_test(buffers_have_large_leaves),
 	        cmocka_unit_test(gigabytes),
 	        cmocka_unit_test(declined),
