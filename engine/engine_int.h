@@ -26,7 +26,13 @@
 #define LEAF_HEAD PT_SW1    /* first leaf of a mapping of a kernel backend */
 
 #define MAX_SG 1024
-#define MAP_FLAGS (SLUICE_MAP_FIXED | SLUICE_MAP_32BIT)
+#define MAP_WINDOW_SHIFT 24
+#define MAP_WINDOWS SLUICE_MAP_WINDOW(0x7)
+#define MAP_FLAGS                                                              \
+	(SLUICE_MAP_FIXED | SLUICE_MAP_32BIT | SLUICE_MAP_COMPACT | MAP_WINDOWS)
+_Static_assert(SLUICE_MAX_WINDOWS == IOVA_MAX_WINDOWS &&
+                       IOVA_MAX_WINDOWS <= MAP_WINDOWS >> MAP_WINDOW_SHIFT,
+               "a window has no name");
 
 struct sluice_engine {
 	struct sluice_engine_cfg cfg;
@@ -266,7 +272,8 @@ struct map_args {
 	const struct sluice_map_req *req;
 	const struct iovec *iov;
 	uint32_t nr;
-	uint64_t len; /* all pieces */
+	uint64_t len;  /* all pieces */
+	uint64_t like; /* the IOVA where it would have the memory's leaves */
 };
 /* Writes the leaves of all pieces. 0 or -errno with everything undone except
  * what needs a ticket, which is queued; *ret_undone says that the IOVA is
@@ -293,6 +300,10 @@ void unclaim(struct sluice_domain *domain, struct sluice_view *view,
              uint64_t va, uint64_t last);
 
 /* ---- domain.c, aperture.c, control.c ---- */
+/* The window that the flags of a map ask for; -EINVAL. */
+int aperture_window(const struct sluice_domain *domain, uint32_t flags);
+/* Checks and copies the configuration's windows. */
+int aperture_copy_windows(struct sluice_domain_cfg *cfg);
 /* sluice_domain_create on a backend that the caller made, for tests; it goes
  * with the domain, and stays the caller's when this fails. */
 int domain_create_on(struct sluice_engine *engine,

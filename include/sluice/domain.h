@@ -33,6 +33,8 @@ enum sluice_mode {
 /* Keep the VA -> IOVA direction for sluice_va_to_iova(). */
 #define SLUICE_DOMAIN_VA_LOOKUP 0x2u
 
+#define SLUICE_MAX_WINDOWS 4
+
 struct sluice_domain_cfg {
 	enum sluice_backend backend;
 	enum sluice_mode mode;
@@ -65,6 +67,14 @@ struct sluice_domain_cfg {
 	 * IOTLB is one load; each serves 2 MiB of IOVA. 0 for 8192; power of
 	 * two 16..2^20. 16 bytes each, which arrive as they are used. */
 	uint32_t walk_entries;
+	/* Parts of the aperture that SLUICE_MAP_WINDOW() names, closed ranges
+	 * of whole pages; copied; at most SLUICE_MAX_WINDOWS. For devices that
+	 * reach less than 32 or than all bits, and for platforms that only
+	 * translate in windows: on POWER 0..2 GiB and 2^59.. (reserve what
+	 * lies between). They may overlap. No mapping crosses an edge of one,
+	 * nor 4 GiB. A window below 16 MiB makes the granule smaller. */
+	const struct sluice_range *windows;
+	uint32_t nr_windows;
 };
 
 /**
