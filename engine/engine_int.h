@@ -98,7 +98,6 @@ struct view_stats {
 	au64 map_failures, unmap_failures;
 	au64 misses, faults;
 	au64 invalidations, posts, flushes;
-	au64 exposed_entries_max, exposed_bytes_max;
 	au64 waiting_since; /* ticks; 0: nothing waits */
 };
 
@@ -117,6 +116,7 @@ struct sluice_view {
 	struct iova_cache *iova; /* NULL: the caller chooses */
 	uint32_t reader;         /* number in the log: the lane's id */
 	bool lazy;
+	bool plain; /* soft, with an allocator, without a VA side */
 	/* Is in the lane's list of views to poll; and may be asleep in the
 	 * log: whoever wakes it puts it into the lane's inbox, once. */
 	bool awake, asleep;
@@ -127,8 +127,7 @@ struct sluice_view {
 
 	/* Invalidations not posted yet. */
 	uint32_t nr_batch;
-	uint32_t batch_unmaps;
-	uint64_t batch_bytes;
+	uint64_t batch_bytes; /* pend_bytes when the batch began */
 	uint64_t batch_ticks;
 
 	/* The ring of unmaps in flight, by ever-growing index:
@@ -248,17 +247,11 @@ void fault_record(struct fault_ring *r, const struct sluice_fault *f);
 
 /* ---- view.c: posting and retiring ---- */
 bool view_idle(const struct sluice_view *view);
-/* Adds a record to the batch; with INVLOG_VA_SIDE in first, of the VA side. */
-void view_note(struct sluice_view *view, uint64_t first, uint64_t last);
 void view_post(struct sluice_view *view);
 /* A map has unlinked tables: they are in freed_new. */
 void view_unlinked(struct sluice_view *view);
 uint32_t view_poll(struct sluice_view *view, struct sluice_completion *out,
                    uint32_t max, bool drop);
-/* Queues [iova, iova + len), whose leaves were just cleared, for
- * invalidation. There must be room: view_has_room. */
-void view_retire(struct sluice_view *view, uint64_t iova, uint64_t len,
-                 uint64_t cookie, uint8_t flags);
 static inline bool view_has_room(const struct sluice_view *view)
 {
 	return view->tail - view->emitted <= view->pend_mask;

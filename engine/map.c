@@ -3,7 +3,7 @@
  * Map and unmap on a lane: validation, IOVA, leaves, and the undo of each step
  * when a later one fails. What a kernel backend adds is in kernel.c.
  */
-#include "engine/engine_int.h"
+#include "engine/pend.h"
 
 #include <errno.h>
 
@@ -301,8 +301,35 @@ static int map_one_soft(struct sluice_view *view,
 	return 0;
 }
 
-int sluice_map(struct sluice_view *view, const struct sluice_map_req *req,
-               sluice_iova_t *iova)
+/* The most common of all: one page, anywhere, its table remembered. False:
+ * nothing was done. */
+static always_inline bool map_page(struct sluice_view *view,
+                                   const struct sluice_map_req *req,
+                                   sluice_iova_t *iova)
+{
+	uint64_t at;
+
+	if (!view->plain || req->len != SLUICE_PAGE_SIZE ||
+	    !aligned_lg2(req->va, SLUICE_PAGE_LG2) ||
+	    req->prot - 1 >= SLUICE_RW ||
+	    (req->flags | req->align_lg2 | req->reserved) ||
+	    !view->lane->online || lane_check(view->lane) ||
+	    iova_alloc(view->iova, SLUICE_PAGE_SIZE, SLUICE_PAGE_LG2, IOVA_ANY,
+	               &at))
+		return false;
+	if (unlikely(!pt_near_map(&view->near, at, req->va, req->prot))) {
+		iova_free(view->iova, at, SLUICE_PAGE_SIZE);
+		return false;
+	}
+	ctr_add(&view->st.maps, 1);
+	ctr_add(&view->st.map_bytes, SLUICE_PAGE_SIZE);
+	*iova = at;
+	return true;
+}
+
+static noinline int map_any(struct sluice_view *view,
+                            const struct sluice_map_req *req,
+                            sluice_iova_t *iova)
 {
 	struct iovec iov;
 	int rc = check_lane(view);
@@ -326,6 +353,14 @@ int sluice_map(struct sluice_view *view, const struct sluice_map_req *req,
 	if (unlikely(rc < 0))
 		ctr_add(&view->st.map_failures, 1);
 	return rc;
+}
+
+int sluice_map(struct sluice_view *view, const struct sluice_map_req *req,
+               sluice_iova_t *iova)
+{
+	if (likely(map_page(view, req, iova)))
+		return 0;
+	return map_any(view, req, iova);
 }
 
 /* Fills in len, and like from the largest piece. */
