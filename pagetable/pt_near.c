@@ -23,10 +23,27 @@ static bool add_rule(uint64_t mask, uint64_t unwanted, uint64_t *bits,
 	return true;
 }
 
+/* Several bits say whether a page is writable: those that no walker changes,
+ * as this table writes them, are enough to be sure that it is. */
+static bool add_write(const struct pt *pt, uint64_t *bits, uint64_t *want)
+{
+	const struct pt_fmt *f = pt->fmt;
+	uint64_t yes = pt_leaf_word(f, &pt->geo, 0, 0, 0, SLUICE_RW);
+	uint64_t no = pt_leaf_word(f, &pt->geo, 0, 0, 0, SLUICE_READ);
+	uint64_t differ = (yes ^ no) & f->wr_mask;
+
+	if (pt->geo.dirty_on)
+		differ &= ~f->dirty;
+	*bits |= differ;
+	*want |= yes & differ;
+	return differ != 0;
+}
+
 /* A leaf of one page that allows the access. */
-static bool rules_of(const struct pt_fmt *f, uint32_t access, uint64_t *bits,
+static bool rules_of(const struct pt *pt, uint32_t access, uint64_t *bits,
                      uint64_t *want)
 {
+	const struct pt_fmt *f = pt->fmt;
 	uint64_t present = f->present[0];
 
 	*bits = f->cont_bits;
@@ -41,7 +58,8 @@ static bool rules_of(const struct pt_fmt *f, uint32_t access, uint64_t *bits,
 	    !add_rule(f->rd_mask, f->rd_not, bits, want))
 		return false;
 	return !(access & SLUICE_WRITE) ||
-	       add_rule(f->wr_mask, f->wr_not, bits, want);
+	       add_rule(f->wr_mask, f->wr_not, bits, want) ||
+	       add_write(pt, bits, want);
 }
 
 static bool is_near(const struct pt *pt)
@@ -73,7 +91,7 @@ int pt_near_create(const struct pt *pt, uint32_t slots,
 			        pt_leaf_word(f, &pt->geo, 0, 0, 0, a);
 	for (uint32_t a = 0; a < 4; a++)
 		if (a == 0 ||
-		    !rules_of(f, a, &ret_near->bits[a], &ret_near->want[a])) {
+		    !rules_of(pt, a, &ret_near->bits[a], &ret_near->want[a])) {
 			ret_near->bits[a] = 0;
 			ret_near->want[a] = 1;
 		}
