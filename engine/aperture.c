@@ -308,3 +308,23 @@ int sluice_domain_reserve(struct sluice_domain *d, sluice_iova_t iova,
 		                   "usable ranges");
 	return rc;
 }
+
+void aperture_report(const struct sluice_domain *d,
+                     struct sluice_domain_info *info)
+{
+	struct iova_report r;
+
+	if (!d->iova)
+		return;
+	iova_space_report(d->iova, &r);
+	info->iova_total = r.total;
+	info->iova_free = r.free;
+	info->iova_largest_free = r.largest;
+	info->iova_fragments = r.fragments;
+	info->iova_stranded = r.stranded;
+	info->iova_magazines = r.depot;
+	info->iova_bogus_frees = r.bogus;
+	for (uint32_t i = 0; i < d->engine->cfg.max_lanes; i++)
+		if (d->views[i])
+			info->iova_lanes += iova_cache_kept(d->views[i]->iova);
+}

@@ -375,6 +375,7 @@ void sluice_domain_get_info(struct sluice_domain *d,
 	        .mappings_left =
 	                d->be ? d->be->ops->mappings_left(d->be) : UINT64_MAX,
 	};
+	aperture_report(d, ret_info);
 	pthread_mutex_unlock(&d->lock);
 }
 

@@ -295,6 +295,9 @@ void unclaim(struct sluice_domain *domain, struct sluice_view *view,
 /* ---- domain.c, aperture.c, control.c ---- */
 /* The window that the flags of a map ask for; -EINVAL. */
 int aperture_window(const struct sluice_domain *domain, uint32_t flags);
+/* The allocator's part of the information. Called with the domain's lock. */
+void aperture_report(const struct sluice_domain *domain,
+                     struct sluice_domain_info *info);
 /* Checks and copies the configuration's windows. */
 int aperture_copy_windows(struct sluice_domain_cfg *cfg);
 /* sluice_domain_create on a backend that the caller made, for tests; it goes

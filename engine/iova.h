@@ -60,6 +60,22 @@ uint64_t iova_space_granule(const struct iova_space *space);
 /* Bytes of granules that are free. Any thread, approximate while it changes. */
 uint64_t iova_space_free_bytes(const struct iova_space *space);
 
+/* Where free addresses are, in bytes. */
+struct iova_report {
+	uint64_t total;   /* all that can be handed out; not what is reserved */
+	uint64_t free;    /* in free granules */
+	uint64_t largest; /* the longest range of these */
+	uint64_t fragments; /* in granules that are partly used: any lane's */
+	uint64_t stranded;  /* the same, but until the granule is all free */
+	uint64_t depot;     /* in magazines: any lane's */
+	uint64_t bogus;     /* frees that debug builds have refused */
+};
+/* Control, reads much. Approximate while lanes run, except total. */
+void iova_space_report(const struct iova_space *space,
+                       struct iova_report *ret_report);
+/* Bytes that a cache keeps. Any thread while the cache exists. */
+uint64_t iova_cache_kept(const struct iova_cache *cache);
+
 /* Control. */
 int iova_cache_create(struct iova_space *space, struct iova_cache **ret_cache);
 /* Gives everything back: whole free granules to the space, the rest to its
@@ -77,7 +93,9 @@ int iova_alloc_like(struct iova_cache *cache, uint64_t len, uint64_t like,
                     enum iova_window window, uint64_t *ret_iova);
 /* Any cache of the same space may free. The range may be a part of one that
  * was handed out or several that touch, as unmaps are; what of it is reserved
- * stays so. Nothing else may be freed: a later alloc would return it. */
+ * stays so. Nothing else may be freed: a later alloc would return it. Debug
+ * builds know what is handed out and leave any other range alone, with a
+ * message and a count in the report. */
 void iova_free(struct iova_cache *cache, uint64_t iova, uint64_t len);
 
 #endif

@@ -23,6 +23,7 @@
 #define LARGE_SHARE_LG2 8u
 #define ALIGNED_LOOK 16u /* stack entries an aligned request looks at */
 #define DRY_SKIPS 64u    /* misses that pass over a zone found empty */
+#define RELIEF_SKIPS 64u /* misses and slow frees before a lane gives all */
 
 /* What tables of 4 KiB have above their pages, see include/sluice/pagetable.h:
  * a domain takes no other formats. */
@@ -84,16 +85,12 @@ int iova_cache_create(struct iova_space *sp, struct iova_cache **ret_cache)
 	c->max_granules =
 	        sp->nr_slots >= bit64(20) ? GRANULES_MANY : GRANULES_FEW;
 	init_first(c);
+	c->hunger = ld_rlx(&sp->hunger);
 	id = faa_rlx(&sp->nr_caches, 1);
 	for (unsigned i = 0; i < c->sp->nr_zones; i++)
 		init_hints(c, i, id);
 	*ret_cache = c;
 	return 0;
-}
-
-static void give(struct iova_cache *c, uint64_t iova, uint64_t len)
-{
-	iova_give(c->sp, iova, len, &c->zone[iova_zone_of(c->sp, iova)].hint);
 }
 
 /* Out: what it was. */
@@ -115,12 +112,12 @@ static void flush(struct iova_cache *c, unsigned zone)
 		uint64_t len = (uint64_t)(cls + 1) << SLUICE_PAGE_LG2;
 
 		for (uint32_t i = 0; i < ld_rlx(&z->nr[cls]); i++)
-			give(c, z->range[cls][i], len);
+			iova_cache_give(c, z->range[cls][i], len);
 		st_rlx(&z->nr[cls], 0);
 	}
 	set_slice(z, 0, 0, &cur, &end);
 	if (end > cur)
-		give(c, cur, end - cur);
+		iova_cache_give(c, cur, end - cur);
 	iova_large_flush(c, zone);
 }
 
@@ -162,7 +159,7 @@ static void keep(struct iova_cache *c, struct iova_zone_cache *z, uint64_t cur,
 	if (end - cur > ld_rlx(&z->end) - ld_rlx(&z->cur))
 		set_slice(z, cur, end, &cur, &end);
 	if (end > cur)
-		give(c, cur, end - cur);
+		iova_cache_give(c, cur, end - cur);
 }
 
 static bool carve(struct iova_cache *c, struct iova_zone_cache *z,
@@ -175,7 +172,7 @@ static bool carve(struct iova_cache *c, struct iova_zone_cache *z,
 		return false;
 	st_rlx(&z->cur, iova + want->len);
 	if (iova > cur)
-		give(c, cur, iova - cur);
+		iova_cache_give(c, cur, iova - cur);
 	*ret_iova = iova;
 	return true;
 }
@@ -283,6 +280,28 @@ static bool alloc_any(struct iova_cache *c, const struct iova_want *want,
 	return false;
 }
 
+/* Another lane found nothing: what this one keeps may be all there is. Not at
+ * every call, or a full aperture would leave no lane anything. */
+void iova_cache_relieve(struct iova_cache *c)
+{
+	if (++c->relief_skips < RELIEF_SKIPS)
+		return;
+	c->relief_skips = 0;
+	c->hunger = ld_rlx(&c->sp->hunger);
+	for (unsigned i = 0; i < c->sp->nr_zones; i++)
+		flush(c, i);
+}
+
+static int no_space(struct iova_cache *c)
+{
+	bool fed = c->hunger == faa_rlx(&c->sp->hunger, 1);
+
+	/* Its own are given back already. */
+	if (fed)
+		c->hunger++;
+	return msg_lit(-ENOSPC, IOVA_NOSPC);
+}
+
 static noinline int alloc_miss(struct iova_cache *c, uint64_t len,
                                unsigned align_lg2, enum iova_window window,
                                uint64_t *ret_iova)
@@ -297,53 +316,13 @@ static noinline int alloc_miss(struct iova_cache *c, uint64_t len,
 		return msg_lit(-EINVAL,
 		               "IOVA length must be whole 4 KiB pages, at "
 		               "least one, and its alignment below 2^64");
-	if (!alloc_any(c, &want, window, ret_iova))
-		return msg_lit(-ENOSPC, IOVA_NOSPC);
-	return 0;
+	if (unlikely(iova_cache_is_asked(c)))
+		iova_cache_relieve(c);
+	return alloc_any(c, &want, window, ret_iova) ? 0 : no_space(c);
 }
 
-/* Is a block of 2^lg2 aligned bytes inside? */
-static bool holds_leaf(uint64_t first, uint64_t len, unsigned lg2)
-{
-	uint64_t skip = -first & mask64(lg2);
-
-	return len >= skip && (len - skip) >> lg2;
-}
-
-/* Where it is to be had at once: leaves of 1 GiB are worth no more. */
-static bool take_wide(struct iova_cache *c, uint64_t len, uint64_t like,
-                      enum iova_window window, uint64_t *ret_iova)
-{
-	struct iova_want want = {
-	        .len = len,
-	        .place = {HUGE_LEAF_LG2, like & mask64(HUGE_LEAF_LG2)},
-	};
-	const struct iova_order *o = &c->sp->order[window];
-
-	return o->nr && (own(c, &c->zone[o->zone[0]], &want, ret_iova) ||
-	                 iova_large_take(c, o->zone[0], &want, ret_iova));
-}
-
-int iova_alloc_like(struct iova_cache *c, uint64_t len, uint64_t like,
-                    enum iova_window window, uint64_t *ret_iova)
-{
-	struct iova_want want = {
-	        .len = len,
-	        .place = {LARGE_LEAF_LG2, like & mask64(LARGE_LEAF_LG2)},
-	};
-
-	if (!aligned_lg2(len | like, SLUICE_PAGE_LG2) ||
-	    !holds_leaf(like, len, LARGE_LEAF_LG2))
-		return iova_alloc(c, len, SLUICE_PAGE_LG2, window, ret_iova);
-	if ((holds_leaf(like, len, HUGE_LEAF_LG2) &&
-	     take_wide(c, len, like, window, ret_iova)) ||
-	    alloc_any(c, &want, window, ret_iova))
-		return 0;
-	return alloc_miss(c, len, SLUICE_PAGE_LG2, window, ret_iova);
-}
-
-int iova_alloc(struct iova_cache *c, uint64_t len, unsigned align_lg2,
-               enum iova_window window, uint64_t *ret_iova)
+static inline int alloc(struct iova_cache *c, uint64_t len, unsigned align_lg2,
+                        enum iova_window window, uint64_t *ret_iova)
 {
 	/* A length of 0 becomes the largest class: a miss. */
 	uint64_t cls = (len >> SLUICE_PAGE_LG2) - 1;
@@ -369,109 +348,62 @@ int iova_alloc(struct iova_cache *c, uint64_t len, unsigned align_lg2,
 	return alloc_miss(c, len, align_lg2, window, ret_iova);
 }
 
-/* Makes room in a full stack: the oldest half goes to the depot, where other
- * lanes find it, or, when that is full, to the fragments. */
-static uint32_t spill(struct iova_cache *c, unsigned zone, uint32_t cls)
+/* Is a block of 2^lg2 aligned bytes inside? */
+static bool holds_leaf(uint64_t first, uint64_t len, unsigned lg2)
 {
-	struct iova_zone_cache *z = &c->zone[zone];
-	uint64_t len = (uint64_t)(cls + 1) << SLUICE_PAGE_LG2;
-	uint64_t *range = z->range[cls];
-	uint32_t left = STACK_MAX - MAG_RANGES;
+	uint64_t skip = -first & mask64(lg2);
 
-	if (!iova_depot_put(c->sp, zone, cls, range, MAG_RANGES))
-		for (uint32_t i = 0; i < MAG_RANGES; i++)
-			give(c, range[i], len);
-	memmove(range, range + MAG_RANGES, left * sizeof(*range));
-	z->dry = 0;
-	return left;
+	return len >= skip && (len - skip) >> lg2;
 }
 
-static void push(struct iova_cache *c, unsigned zone, uint64_t iova,
-                 uint64_t cls)
+/* Where it is to be had at once: leaves of 1 GiB are worth no more. */
+static bool take_wide(struct iova_cache *c, uint64_t len, uint64_t like,
+                      enum iova_window window, uint64_t *ret_iova)
 {
-	struct iova_zone_cache *z = &c->zone[zone];
-	uint32_t nr = ld_rlx(&z->nr[cls]);
+	struct iova_want want = {
+	        .len = len,
+	        .place = {HUGE_LEAF_LG2, like & mask64(HUGE_LEAF_LG2)},
+	};
+	const struct iova_order *o = &c->sp->order[window];
 
-	if (nr == STACK_MAX)
-		nr = spill(c, zone, (uint32_t)cls);
-	z->range[cls][nr] = iova;
-	st_rlx(&z->nr[cls], nr + 1);
+	return o->nr && (own(c, &c->zone[o->zone[0]], &want, ret_iova) ||
+	                 iova_large_take(c, o->zone[0], &want, ret_iova));
 }
 
-static bool touches_reserved(const struct iova_space *sp, uint64_t iova,
-                             uint64_t last)
+static int alloc_like(struct iova_cache *c, uint64_t len, uint64_t like,
+                      enum iova_window window, uint64_t *ret_iova)
 {
-	return iova_space_is_reserved(sp, iova, iova) ||
-	       ((iova ^ last) >> sp->lg2 &&
-	        iova_space_is_reserved(sp, last, last));
+	struct iova_want want = {
+	        .len = len,
+	        .place = {LARGE_LEAF_LG2, like & mask64(LARGE_LEAF_LG2)},
+	};
+
+	if (!aligned_lg2(len | like, SLUICE_PAGE_LG2) ||
+	    !holds_leaf(like, len, LARGE_LEAF_LG2))
+		return alloc(c, len, SLUICE_PAGE_LG2, window, ret_iova);
+	if ((holds_leaf(like, len, HUGE_LEAF_LG2) &&
+	     take_wide(c, len, like, window, ret_iova)) ||
+	    alloc_any(c, &want, window, ret_iova))
+		return 0;
+	return alloc_miss(c, len, SLUICE_PAGE_LG2, window, ret_iova);
 }
 
-static bool touches_hull(const struct iova_zone *sz, uint64_t iova,
-                         uint64_t last)
+int iova_alloc(struct iova_cache *c, uint64_t len, unsigned align_lg2,
+               enum iova_window window, uint64_t *ret_iova)
 {
-	return iova <= ld_rlx(&sz->reserved_last) &&
-	       last >= ld_rlx(&sz->reserved_first);
+	int rc = alloc(c, len, align_lg2, window, ret_iova);
+
+	if (likely(rc == 0))
+		iova_check_out(c->sp, *ret_iova, len);
+	return rc;
 }
 
-static bool keep_freed(struct iova_cache *c, unsigned zone, uint64_t iova,
-                       uint64_t len)
+int iova_alloc_like(struct iova_cache *c, uint64_t len, uint64_t like,
+                    enum iova_window window, uint64_t *ret_iova)
 {
-	uint64_t cls = (len >> SLUICE_PAGE_LG2) - 1;
-	uint64_t last = iova + len - 1;
-	struct iova_zone_cache *z = &c->zone[zone];
-	bool hull = touches_hull(&c->sp->zone[zone], iova, last);
+	int rc = alloc_like(c, len, like, window, ret_iova);
 
-	if (cls > c->nr_classes ||
-	    (cls == c->nr_classes && !aligned_lg2(iova, c->sp->lg2)))
-		return !hull && iova_large_push(c, zone, iova, len);
-	if (hull && touches_reserved(c->sp, iova, last))
-		return false;
-	if (cls == c->nr_classes && ld_rlx(&z->nr[cls]) == c->max_granules)
-		return false;
-	push(c, zone, iova, cls);
-	return true;
-}
-
-/* The other zone, a full stack, and what no stack may hold: ranges of a granule
- * or more, across zones, or with pages that belong to the callers who reserved
- * them. */
-static noinline void free_slow(struct iova_cache *c, uint64_t iova,
-                               uint64_t len)
-{
-	uint64_t last = iova + len - 1;
-	unsigned zone = iova_zone_of(c->sp, iova);
-
-	if (!aligned_lg2(iova | len, SLUICE_PAGE_LG2) || last < iova)
-		return;
-	if (zone == iova_zone_of(c->sp, last) && keep_freed(c, zone, iova, len))
-		return;
-	give(c, iova, len);
-	c->zone[zone].dry = 0;
-	c->zone[iova_zone_of(c->sp, last)].dry = 0;
-}
-
-void iova_free(struct iova_cache *c, uint64_t iova, uint64_t len)
-{
-	uint64_t cls = (len >> SLUICE_PAGE_LG2) - 1;
-	uint64_t last = iova + len - 1;
-	struct iova_zone_cache *z = c->any;
-	uint32_t nr;
-
-	/* The zone is compared, not computed, so that the stack's address does
-	 * not wait for the range's. */
-	if (unlikely(cls >= c->nr_classes ||
-	             iova - c->any_first > c->any_span ||
-	             last - c->any_first > c->any_span ||
-	             !aligned_lg2(iova | len, SLUICE_PAGE_LG2) ||
-	             touches_hull(c->hull, iova, last))) {
-		free_slow(c, iova, len);
-		return;
-	}
-	nr = ld_rlx(&z->nr[cls]);
-	if (unlikely(nr == STACK_MAX)) {
-		free_slow(c, iova, len);
-		return;
-	}
-	z->range[cls][nr] = iova;
-	st_rlx(&z->nr[cls], nr + 1);
+	if (likely(rc == 0))
+		iova_check_out(c->sp, *ret_iova, len);
+	return rc;
 }

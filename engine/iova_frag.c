@@ -130,12 +130,12 @@ static void add_pages(struct iova_space *sp, struct iova_zone *z, uint64_t f,
 	iova_hint_lower(hint, z, z->slot0 + f);
 }
 
-static void raise_top(struct iova_zone *z, uint64_t f)
+static void raise_top(au64 *at, uint64_t f)
 {
-	uint64_t top = ld_rlx(&z->frag_top);
+	uint64_t top = ld_rlx(at);
 
 	while (f >= top)
-		if (cas_rlx(&z->frag_top, &top, f + 1))
+		if (cas_rlx(at, &top, f + 1))
 			return;
 }
 
@@ -155,8 +155,8 @@ void iova_frag_put(struct iova_space *sp, uint64_t iova, uint64_t pages,
 	if (slot < seg->full0 || slot >= seg->full1 ||
 	    !iova_bits_is_out(sp, slot))
 		return;
+	raise_top(f < z->nr_slices ? &z->frag_top : &z->far_top, f);
 	if (f < z->nr_slices) {
-		raise_top(z, f);
 		nr = set_pages(words_of(sp, z, f), p, p + nr);
 	}
 	if (nr)

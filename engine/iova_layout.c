@@ -167,16 +167,27 @@ static size_t take_room(size_t *at, uint64_t bytes)
 	return pos;
 }
 
+static uint64_t live_bytes(const struct iova_space *sp)
+{
+#ifdef SLUICE_DEBUG_CHECKS
+	return sp->nr_slots / 8 * sp->pages;
+#else
+	(void)sp;
+	return 0;
+#endif
+}
+
 /* Everything that page faults fill: bitmaps, fragments, magazines. */
 static int lay_out(struct iova_space *sp)
 {
-	size_t len = 0, taken, reserved, nr_taken, mags;
+	size_t len = 0, taken, reserved, nr_taken, mags, live;
 	size_t frag[MAX_ZONES], nr_frag[MAX_ZONES], some[MAX_ZONES];
 	uint8_t *base;
 
 	taken = take_room(&len, sp->nr_slots / 8);
 	reserved = take_room(&len, sp->nr_slots / 8);
 	nr_taken = take_room(&len, (sp->nr_slots >> BLOCK_LG2) * sizeof(au32));
+	live = take_room(&len, live_bytes(sp));
 	mags = take_room(&len, (MAG_MAX + 1) * sizeof(struct iova_mag));
 	for (unsigned i = 0; i < sp->nr_zones; i++) {
 		const struct iova_zone *z = &sp->zone[i];
@@ -197,6 +208,7 @@ static int lay_out(struct iova_space *sp)
 	sp->map_len = len;
 	sp->taken = (au64 *)(void *)(base + taken);
 	sp->reserved = (au64 *)(void *)(base + reserved);
+	sp->live = (au64 *)(void *)(base + live);
 	sp->nr_taken = (au32 *)(void *)(base + nr_taken);
 	sp->mags = (struct iova_mag *)(void *)(base + mags);
 	for (unsigned i = 0; i < sp->nr_zones; i++) {

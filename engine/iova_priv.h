@@ -80,6 +80,7 @@ struct iova_zone {
 	 * of these; only hints. */
 	au64 *some_frag, *some_words;
 	au64 frag_top; /* no fragment was ever put at or above */
+	au64 far_top;  /* the same for granules that are never carved */
 	au64 hint_one, hint_run, hint_wide;
 	au64 reserved_first, reserved_last; /* all reserved lies within */
 };
@@ -112,10 +113,14 @@ struct iova_space {
 	void *map;      /* holds the bitmaps, fragments and magazines */
 	size_t map_len;
 	pthread_mutex_t reserve_lock;
-	au32 nr_caches;        /* created so far: spreads their slices */
+	au64 *live;     /* debug builds: a bit a page that is handed out */
+	au64 nr_bogus;  /* frees of what was not */
+	au32 hunger;    /* allocations that found nothing */
+	au32 nr_caches; /* created so far: spreads their slices */
 	struct iova_mag *mags; /* [1..MAG_MAX], 0 means none */
 	_Alignas(CACHELINE) au32 mag_bump;
 	_Alignas(CACHELINE) au64 mag_free;
+	au64 depot_pages; /* in magazines */
 	_Alignas(CACHELINE) au64 depot[MAX_ZONES][PAGES_MAX];
 };
 
@@ -155,6 +160,8 @@ struct iova_cache {
 	struct iova_zone_cache *first[IOVA_NR_WINDOWS];
 	uint64_t max_large[MAX_ZONES]; /* and so many bytes of larger ranges */
 	size_t map_len;
+	uint32_t hunger; /* as last answered */
+	uint32_t relief_skips;
 	struct iova_zone_cache zone[];
 };
 
@@ -205,6 +212,39 @@ static inline void iova_hint_lower(struct iova_hint *hint,
 	if (slot >= z->part0)
 		hint->part = min_u64(hint->part, slot);
 }
+
+/* iova_cache.c */
+/* Has a lane found nothing since this one last gave what it keeps? */
+static inline bool iova_cache_is_asked(const struct iova_cache *c)
+{
+	return ld_rlx(&c->sp->hunger) != c->hunger;
+}
+/* Gives all of it, now and then. */
+void iova_cache_relieve(struct iova_cache *c);
+
+/* iova_check.c: each page is handed out once, and comes back once. */
+#ifdef SLUICE_DEBUG_CHECKS
+void iova_check_out(struct iova_space *sp, uint64_t iova, uint64_t len);
+/* False: a part of it is not handed out. The free must not go on then. */
+bool iova_check_back(struct iova_space *sp, uint64_t iova, uint64_t len);
+#else
+static inline void iova_check_out(struct iova_space *sp, uint64_t iova,
+                                  uint64_t len)
+{
+	(void)sp;
+	(void)iova;
+	(void)len;
+}
+
+static inline bool iova_check_back(struct iova_space *sp, uint64_t iova,
+                                   uint64_t len)
+{
+	(void)sp;
+	(void)iova;
+	(void)len;
+	return true;
+}
+#endif
 
 /* iova_space.c: addresses and slots. */
 const struct iova_seg *iova_seg_of(const struct iova_space *sp, uint64_t addr);
@@ -260,6 +300,12 @@ bool iova_bits_reserved(const struct iova_space *sp, uint64_t slot,
                         uint64_t end);
 uint64_t iova_bits_free(const struct iova_space *sp, uint64_t slot,
                         uint64_t end);
+
+static inline void iova_cache_give(struct iova_cache *c, uint64_t iova,
+                                   uint64_t len)
+{
+	iova_give(c->sp, iova, len, &c->zone[iova_zone_of(c->sp, iova)].hint);
+}
 
 /* iova_frag.c: pages of granules being carved. */
 /* Within one granule. hint: as in iova_give. */

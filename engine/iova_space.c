@@ -194,8 +194,10 @@ int iova_space_alloc(struct iova_space *sp, uint64_t len, unsigned align_lg2,
 		                        "2^63: ask for at least one page");
 	for (uint32_t i = 0; i < sp->order[window].nr; i++)
 		if (!alloc_in(sp, sp->order[window].zone[i], n, align_lg2,
-		              ret_iova))
+		              ret_iova)) {
+			iova_check_out(sp, *ret_iova, n << sp->lg2);
 			return 0;
+		}
 	return msg_lit(-ENOSPC, IOVA_NOSPC);
 }
 
@@ -209,7 +211,8 @@ void iova_space_free(struct iova_space *sp, uint64_t iova, uint64_t len)
 	                         .part = UINT64_MAX,
 	                         .wide = ld_rlx(&z->hint_wide)};
 
-	if (!len || !aligned_lg2(iova, sp->lg2) || last < iova)
+	if (!len || !aligned_lg2(iova, sp->lg2) || last < iova ||
+	    !iova_check_back(sp, iova, last - iova + 1))
 		return;
 	give_granules(sp, iova, last, &hint);
 	st_rlx(&z->hint_one, hint.one);

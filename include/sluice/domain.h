@@ -151,9 +151,34 @@ struct sluice_domain_info {
 	/* Kernel backend: mappings the kernel still takes; UINT64_MAX: no
 	 * limit known. */
 	uint64_t mappings_left;
+	/* Where the allocator's addresses are, in bytes; 0 without one. What
+	 * is in none of them is handed out or waits for a ticket. Exact when
+	 * no lane runs.
+	 *
+	 * What fragmentation may cost: lengths are never rounded up, so every
+	 * byte is in one of these. A range of a granule or more takes less
+	 * than two granules beyond its length, whose pages are fragments (or
+	 * stranded, for 1 GiB leaves and from the 2^19th granule on). A
+	 * smaller one is refused only when no granule is free, and fragments,
+	 * magazines and the lane's own have no such run; a larger one when no
+	 * run of free granules is long enough (iova_largest_free). A lane
+	 * keeps at most 126 ranges of each length below a granule, and a 256th
+	 * of the aperture of longer ones, and gives all of it back some misses
+	 * and frees after another was refused. */
+	uint64_t iova_total;        /* usable and not reserved */
+	uint64_t iova_free;         /* in whole granules */
+	uint64_t iova_largest_free; /* the longest range of these */
+	uint64_t iova_fragments;    /* in granules partly used; any lane's */
+	uint64_t iova_stranded;  /* so too, unusable until all of it is free */
+	uint64_t iova_magazines; /* recycled, by length; any lane's */
+	uint64_t iova_lanes;     /* kept by lanes, each for itself */
+	/* Debug builds: sluice_iova_free() of what was not handed out (a
+	 * double free), which changed nothing. */
+	uint64_t iova_bogus_frees;
 };
 
-/* Thread: control. */
+/* Reads the allocator's bitmaps: microseconds, for wide apertures milliseconds.
+ * Thread: control. */
 SLUICE_API void sluice_domain_get_info(struct sluice_domain *domain,
                                        struct sluice_domain_info *ret_info);
 

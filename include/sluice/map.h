@@ -156,7 +156,9 @@ SLUICE_API SLUICE_MUST_CHECK int sluice_iova_alloc(struct sluice_view *view,
                                                    sluice_iova_t *ret_iova);
 
 /* Gives back what sluice_iova_alloc() returned, same len; any lane of the
- * domain may. The caller makes sure that nothing is mapped there. */
+ * domain may. The caller makes sure that nothing is mapped there, and frees
+ * once: a range that is freed twice is handed out twice. Debug builds refuse
+ * that (sluice_last_error(), sluice_domain_info.iova_bogus_frees). */
 SLUICE_API void sluice_iova_free(struct sluice_view *view, sluice_iova_t iova,
                                  uint64_t len);
 

@@ -212,12 +212,44 @@ static void bad_windows(void **state)
 	rig_down(&r);
 }
 
+/* The domain tells where its addresses are. */
+static void information(void **state)
+{
+	struct rig r;
+	struct sluice_domain_info a, b;
+	sluice_iova_t iova = 0;
+
+	(void)state;
+	rig_up(&r, NULL);
+	sluice_domain_get_info(r.domain, &a);
+	assert_true(a.iova_total > 0);
+	assert_int_equal(a.iova_total, a.iova_free);
+	assert_true(a.iova_largest_free <= a.iova_free);
+	assert_int_equal(map(&r, (1ull << 40) + PAGE, M4, &iova), 0);
+	sluice_domain_get_info(r.domain, &b);
+	assert_int_equal(b.iova_free + b.iova_fragments + M4, a.iova_free);
+	assert_int_equal(unmap(&r, iova, M4), 1);
+	assert_int_equal(sluice_drain(r.lane, SECOND), 0);
+	sluice_domain_get_info(r.domain, &b);
+	assert_int_equal(b.iova_free + b.iova_fragments + b.iova_lanes,
+	                 a.iova_free);
+	assert_int_equal(b.iova_lanes, M4);
+	assert_int_equal(b.iova_stranded + b.iova_magazines, 0);
+	assert_int_equal(b.iova_bogus_frees, 0);
+	rig_down(&r);
+	rig_up(&r, &caller_iova);
+	sluice_domain_get_info(r.domain, &b);
+	assert_int_equal(b.iova_total + b.iova_free + b.iova_lanes, 0);
+	rig_down(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(windows),
 	        cmocka_unit_test(fixed_in_a_window),
 	        cmocka_unit_test(bad_windows),
+	        cmocka_unit_test(information),
 	        cmocka_unit_test(buffers_have_large_leaves),
 	        cmocka_unit_test(gigabytes),
 	        cmocka_unit_test(declined),

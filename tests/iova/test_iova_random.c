@@ -160,12 +160,31 @@ static void free_some(struct world *w)
 	}
 }
 
+/* No byte is lost, and none is counted twice. */
+static void account(struct world *w)
+{
+	struct iova_report r;
+	uint64_t sum = 0;
+
+	iova_space_report(w->space, &r);
+	assert_int_equal(r.bogus, 0);
+	assert_true(r.largest <= r.free);
+	for (uint32_t i = 0; i < CACHES; i++)
+		sum += w->cache[i] ? iova_cache_kept(w->cache[i]) : 0;
+	for (uint32_t i = 0; i < w->nr; i++)
+		sum += w->live[i].len;
+	assert_int_equal(sum + r.free + r.fragments + r.stranded + r.depot,
+	                 r.total);
+}
+
 static void new_caches(struct world *w)
 {
+	account(w);
 	for (uint32_t i = 0; i < CACHES; i++) {
 		iova_cache_destroy(w->cache[i]);
 		assert_int_equal(iova_cache_create(w->space, &w->cache[i]), 0);
 	}
+	account(w);
 }
 
 static void run(struct world *w, uint32_t ops)
@@ -182,7 +201,7 @@ static void run(struct world *w, uint32_t ops)
 			alloc_some(w);
 		else
 			free_some(w);
-		if (op % 65536 == 0)
+		if (op % 16384 == 0)
 			new_caches(w);
 	}
 	while (w->nr)
