@@ -8,6 +8,9 @@
 #include <stdlib.h>
 
 #define CHAIN 64
+#define TRIPS 1024
+#define TRIP_CALLS 8
+#define TRIP_TRIES 16
 
 struct link {
 	struct link *next;
@@ -63,6 +66,81 @@ static void mutex_run(void *ctx, uint64_t n)
 	}
 }
 
+/* A word goes to and fro between two processors: two line transfers. */
+struct table_tennis {
+	_Alignas(128) _Atomic uint64_t ball; /* even: ours to play */
+	pthread_t thread;
+};
+
+#define LAST UINT64_MAX
+
+static void *play_back(void *arg)
+{
+	struct table_tennis *t = arg;
+	uint64_t v;
+
+	rig_pin(1);
+	for (;;) {
+		/* Pairs with the release in trips() and tennis_done(). */
+		v = atomic_load_explicit(&t->ball, memory_order_acquire);
+		if (v == LAST)
+			return NULL;
+		if (v & 1)
+			/* Pairs with the acquire in trips(). */
+			atomic_store_explicit(&t->ball, v + 1,
+			                      memory_order_release);
+	}
+}
+
+static void *tennis(void)
+{
+	struct table_tennis *t;
+
+	if (rig_cpus() < 2)
+		return NULL;
+	t = aligned_alloc(128, sizeof(*t));
+	rig_check(t ? 0 : -1, "memory");
+	atomic_init(&t->ball, 0);
+	rig_check(pthread_create(&t->thread, NULL, play_back, t) ? -1 : 0,
+	          "thread");
+	return t;
+}
+
+static void tennis_done(void *ctx)
+{
+	struct table_tennis *t = ctx;
+
+	/* Pairs with the acquire in play_back(). */
+	atomic_store_explicit(&t->ball, LAST, memory_order_release);
+	pthread_join(t->thread, NULL);
+	free(t);
+}
+
+/* The shortest of some tries: in the others somebody was preempted. */
+static double trips(void *ctx, uint64_t n)
+{
+	struct table_tennis *t = ctx;
+	uint64_t best = UINT64_MAX, start, v;
+
+	for (unsigned k = 0; k < TRIP_TRIES; k++) {
+		start = now_ns();
+		for (uint64_t i = 0; i < n / TRIP_TRIES; i++) {
+			v = 1 + atomic_load_explicit(&t->ball,
+			                             memory_order_relaxed);
+			/* Pairs with the acquire in play_back(). */
+			atomic_store_explicit(&t->ball, v,
+			                      memory_order_release);
+			/* Pairs with the release in play_back(). */
+			while (atomic_load_explicit(&t->ball,
+			                            memory_order_acquire) == v)
+				;
+		}
+		start = now_ns() - start;
+		best = start < best ? start : best;
+	}
+	return (double)best * TRIP_TRIES;
+}
+
 void cases_floor(void)
 {
 	static const struct gb_case cases[] = {
@@ -81,6 +159,12 @@ void cases_floor(void)
 	         .setup = mutex_setup,
 	         .teardown = free,
 	         .run = mutex_run},
+	        {.name = "floor/ping_pong",
+	         .batch = TRIPS,
+	         .calls = TRIP_CALLS,
+	         .setup = tennis,
+	         .teardown = tennis_done,
+	         .timed = trips},
 	};
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
