@@ -5,8 +5,12 @@
  */
 #include "bench/rig.h"
 
+#include <string.h>
+
 int main(int argc, char **argv)
 {
+	if (argc == 3 && !strcmp(argv[1], "--memory"))
+		return memory_child(argv[2]);
 	(void)rig_cpus();
 	rig_pin(0);
 	cases_floor();
@@ -17,5 +21,8 @@ int main(int argc, char **argv)
 	cases_unmap();
 	cases_invalidate();
 	cases_format();
+	cases_scale();
+	cases_random();
+	cases_memory();
 	return gb_main(argc, argv);
 }

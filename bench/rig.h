@@ -72,5 +72,11 @@ void cases_iova(void);
 void cases_invalidate(void);
 void cases_floor(void);
 void cases_format(void);
+void cases_random(void);
+void cases_scale(void);
+void cases_memory(void);
+
+/* B23 in a process of its own: prints the bytes of a page. Exit code. */
+int memory_child(const char *who);
 
 #endif
