@@ -51,11 +51,18 @@
 #else
 #define O_AWAY_FAIL ACQ
 #endif
-#ifdef WEAK_TURN_AWAY /* no mutant: seq_cst of JOINING does it alone */
+#ifdef MUTANT_AWAY_RLX
 #define O_AWAY RLX
-#define O_JOINED RLX
+#else
+#ifdef MUTANT_AWAY_NO_RELEASE
+#define O_AWAY ACQ
 #else
 #define O_AWAY ACQREL
+#endif
+#endif
+#ifdef MUTANT_JOINED_RLX
+#define O_JOINED RLX
+#else
 #define O_JOINED ACQ
 #endif
 #ifdef MUTANT_PASSED_ACQ
@@ -176,10 +183,45 @@ proctype reader(byte me)
 	gone(me)
 }
 
+/* The answer is there, and told to others. */
+inline answer()
+{
+#ifdef MUTANT_PASSED_HEAD_LATE
+	load(me, HEAD, min, SC);
+#endif
+	if
+	:: cursor < min -> min = cursor
+	:: else
+	fi;
+	skip;
+	assert(min >= floor);
+	d_step {
+		nr = NEWEST(BEST);
+		if
+		:: nr < min -> nr = min
+		:: else
+		fi;
+		exchange(me, BEST, floor, nr, REL);
+		nr = 0;
+		floor = 0;
+		cursor = 0;
+		ok = true
+	}
+}
+
+inline turn_away()
+{
+	cas(me, CURSOR, cursor, OFFLINE, ok, O_AWAY, O_AWAY_FAIL);
+	if
+	:: ok -> cursor = OFFLINE
+	:: else
+	fi
+}
+
 inline passed()
 {
 	atomic {
-		/* What others have been told. */
+		/* What others have been told; an acquire may be late. */
 		load(me, BEST, floor, ACQ);
 #ifndef MUTANT_PASSED_HEAD_LATE
 		load(me, HEAD, min, SC)
@@ -187,44 +229,24 @@ inline passed()
 	}
 	load(me, USED, nr, O_USED_LD);
 	atomic {
-	if
-	:: nr > 0 ->
-		load(me, CURSOR, cursor, O_CURSOR_LD);
-#ifndef MUTANT_PASSED_LETS_JOIN
 		if
-		:: cursor == JOINING ->
-			cas(me, CURSOR, cursor, OFFLINE, ok, O_AWAY, O_AWAY_FAIL);
-			if
-			:: ok -> cursor = OFFLINE
-			:: else
-			fi
-		:: else
+		:: nr > 0 -> load(me, CURSOR, cursor, O_CURSOR_LD)
+		:: else -> cursor = OFFLINE
+		fi;
+#ifdef MUTANT_PASSED_LETS_JOIN
+		answer()
+#else
+		if
+		:: cursor == JOINING
+		:: else -> answer()
 		fi
 #endif
-	:: else -> cursor = OFFLINE
-	fi;
-#ifdef MUTANT_PASSED_HEAD_LATE
-	load(me, HEAD, min, SC);
-#endif
-		if
-		:: cursor < min -> min = cursor
-		:: else
-		fi;
-		skip;
-		assert(min >= floor);
-		d_step {
-			nr = NEWEST(BEST);
-			if
-			:: nr < min -> nr = min
-			:: else
-			fi;
-			exchange(me, BEST, floor, nr, REL);
-			nr = 0;
-			floor = 0;
-			cursor = 0;
-			ok = false
-		}
 	}
+	if
+	:: !ok -> atomic { turn_away(); answer() }
+	:: else
+	fi;
+	ok = false
 }
 
 proctype asker(byte me)
