@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define DEFAULT_LOG 4096
-#define DEFAULT_TLB 512
+#define DEFAULT_TLB 1024
+#define DEFAULT_WALK 8192
 #define DEFAULT_INFLIGHT 1024
 
 void domain_log(struct sluice_domain *domain, enum sluice_log_level level,
@@ -67,6 +68,9 @@ static int check_cfg(struct sluice_domain_cfg *cfg)
 	if (rc == 0)
 		rc = check_pow2("tlb_entries", &cfg->tlb_entries, DEFAULT_TLB,
 		                16, 65536);
+	if (rc == 0)
+		rc = check_pow2("walk_entries", &cfg->walk_entries,
+		                DEFAULT_WALK, 16, 1u << 20);
 	if (rc)
 		return rc;
 	if (cfg->max_inflight == 0)

@@ -91,12 +91,17 @@ struct view_stats {
 	au64 misses, faults;
 	au64 invalidations, posts, flushes;
 	au64 exposed_entries_max, exposed_bytes_max, exposed_ticks_max;
+	au64 waiting_since; /* ticks; 0: nothing waits */
 };
 
 #define REFUSED_MAX 16
 
 struct sluice_view {
-	struct sluice_view_hot hot; /* first: the inline hit path reads it */
+	/* First, and in this order: the inline hit paths read them. */
+	struct sluice_view_hot hot;
+	struct sluice_view_hot va;
+	struct pt_near near; /* tables that the miss path knows */
+	struct pt_near va_near;
 	struct sluice_lane *lane;
 	struct sluice_domain *domain;
 	struct pt *pt;
@@ -104,6 +109,13 @@ struct sluice_view {
 	struct iova_cache *iova; /* NULL: the caller chooses */
 	uint32_t reader;         /* number in the log: the lane's id */
 	bool lazy;
+	/* Is in the lane's list of views to poll; and may be asleep in the
+	 * log: whoever wakes it puts it into the lane's inbox, once. */
+	bool awake, asleep;
+	uint32_t idle_polls;
+	uint64_t inbox_next;
+	struct invlog_view log_side;
+	uint64_t device; /* of the faults to come */
 
 	/* Invalidations not posted yet. */
 	uint32_t nr_batch;
@@ -154,6 +166,14 @@ struct lane_kernel {
 	uint32_t nr_req;
 };
 
+#define FAULTS_MAX 256u
+
+struct fault_ring {
+	uint32_t head, tail; /* count on for ever */
+	uint64_t dropped;
+	struct sluice_fault fault[FAULTS_MAX];
+};
+
 struct sluice_lane {
 	struct sluice_engine *engine;
 	uint32_t id;
@@ -164,8 +184,13 @@ struct sluice_lane {
 	struct pagecache pc;
 	struct sluice_view **views;
 	uint32_t nr_views;
+	/* Views to poll, and those that others woke. */
+	uint32_t nr_awake;
+	struct sluice_view **awake;
 	struct sluice_lane_cfg cfg;
 	struct lane_kernel *kernel;
+	struct fault_ring faults;
+	_Alignas(CACHELINE) au64 inbox; /* the last view, or 0 */
 };
 
 /* Memory whose mapping is gone, or tables that were unlinked on the control
@@ -192,8 +217,29 @@ static inline int lane_check(const struct sluice_lane *lane)
 }
 #endif
 
+/* Adds a view to those that sluice_poll() looks at. */
+static inline void view_awake(struct sluice_view *view)
+{
+	view->idle_polls = 0;
+	if (view->awake)
+		return;
+	view->awake = true;
+	view->lane->awake[view->lane->nr_awake++] = view;
+}
+/* Takes the views that others woke. */
+void lane_open_inbox(struct sluice_lane *lane);
+/* For invlog_set_wake: ctx is the view. Any thread. */
+void view_wake(void *ctx);
+
+/* ---- translate.c, fault.c ---- */
+/* Forgets tables: some were unlinked. */
+void view_forget(struct sluice_view *view);
+void fault_record(struct fault_ring *r, const struct sluice_fault *f);
+
 /* ---- view.c: posting and retiring ---- */
 bool view_idle(const struct sluice_view *view);
+/* Adds a record to the batch; with INVLOG_VA_SIDE in first, of the VA side. */
+void view_note(struct sluice_view *view, uint64_t first, uint64_t last);
 void view_post(struct sluice_view *view);
 uint32_t view_poll(struct sluice_view *view, struct sluice_completion *out,
                    uint32_t max, bool drop);
@@ -232,9 +278,13 @@ bool kernel_whole(const struct sluice_view *view, uint64_t iova, uint64_t last);
 int lane_kernel_create(struct sluice_lane *lane);
 void lane_kernel_destroy(struct lane_kernel *k);
 
-/* Removes [iova, last] from the table, and from the VA side what it claimed. */
-int64_t unmap_leaves(struct sluice_domain *domain, uint64_t iova,
-                     uint64_t last);
+/* Removes [iova, last] from the table, and from the VA side what it claimed.
+ * view NULL: on the control path. */
+int64_t unmap_leaves(struct sluice_domain *domain, struct sluice_view *view,
+                     uint64_t iova, uint64_t last);
+/* Gives [va, last] of the VA side back. */
+void unclaim(struct sluice_domain *domain, struct sluice_view *view,
+             uint64_t va, uint64_t last);
 
 /* ---- domain.c, aperture.c, control.c ---- */
 /* sluice_domain_create on a backend that the caller made, for tests; it goes

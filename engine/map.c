@@ -133,7 +133,11 @@ static int map_piece(struct sluice_view *view, uint64_t iova, uint64_t va,
 	rc = pt_map(view->pt, &view->lane->pc, iova, iova + len - 1, va, prot,
 	            &view->freed_new);
 	if (unlikely(rc) && prot & LEAF_CLAIMED)
-		(void)pt_unmap(domain->rev, va, va + len - 1, NULL);
+		unclaim(domain, view, va, va + len - 1);
+	if (unlikely(view->freed_new.head)) {
+		view_forget(view);
+		view_awake(view);
+	}
 	return rc;
 }
 
@@ -156,7 +160,7 @@ int map_leaves(struct sluice_view *view, uint64_t iova,
 	if (likely(rc == 0) || at == iova)
 		return rc;
 	/* Other lanes may have cached the first pieces of a fixed range. */
-	(void)unmap_leaves(view->domain, iova, at - 1);
+	(void)unmap_leaves(view->domain, view, iova, at - 1);
 	tlb_drop(&view->hot, iova, at - 1);
 	*ret_undone = true;
 	return rc;

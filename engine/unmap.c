@@ -8,19 +8,22 @@
 
 #define RUNS 32
 
-/* Gives the VA side back for each run that had claimed it. */
-static void unclaim(struct sluice_domain *domain, const struct pt_gather *g)
+void unclaim(struct sluice_domain *domain, struct sluice_view *view,
+             uint64_t va, uint64_t last)
 {
-	for (uint32_t i = 0; i < g->nr; i++) {
-		const struct pt_run *run = &g->run[i];
+	struct invlog_rec rec = {va | INVLOG_VA_SIDE, last};
 
-		if (run->prot & LEAF_CLAIMED)
-			(void)pt_unmap(domain->rev, run->oa,
-			               run->oa + (run->last - run->iova), NULL);
+	(void)pt_unmap(domain->rev, va, last, NULL);
+	if (view) {
+		tlb_drop(&view->va, va, last);
+		view_note(view, rec.first, rec.last);
+	} else {
+		(void)invlog_post(domain->log, INVLOG_NOBODY, &rec, 1);
 	}
 }
 
-int64_t unmap_leaves(struct sluice_domain *domain, uint64_t iova, uint64_t last)
+int64_t unmap_leaves(struct sluice_domain *domain, struct sluice_view *view,
+                     uint64_t iova, uint64_t last)
 {
 	struct pt_run runs[RUNS];
 	uint64_t done = 0;
@@ -40,7 +43,12 @@ int64_t unmap_leaves(struct sluice_domain *domain, uint64_t iova, uint64_t last)
 
 		if (n <= 0)
 			return done ? (int64_t)done : n;
-		unclaim(domain, &g);
+		/* Gives the VA side back for each run that had claimed it. */
+		for (uint32_t i = 0; i < g.nr; i++)
+			if (runs[i].prot & LEAF_CLAIMED)
+				unclaim(domain, view, runs[i].oa,
+				        runs[i].oa +
+				                (runs[i].last - runs[i].iova));
 		done += (uint64_t)n;
 	}
 	return (int64_t)done;
@@ -97,7 +105,7 @@ int sluice_unmap(struct sluice_view *view, sluice_iova_t iova, uint64_t len,
 
 	rc = check_unmap(view, iova, len, &last);
 	if (likely(rc == 0)) {
-		n = unmap_leaves(view->domain, iova, last);
+		n = unmap_leaves(view->domain, view, iova, last);
 		if (unlikely(n < 0))
 			rc = unmap_error((int)n);
 	}

@@ -7,141 +7,11 @@
  */
 #include "engine/engine_int.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-static int view_alloc(struct sluice_lane *lane, struct sluice_domain *domain,
-                      struct sluice_view **ret_view)
-{
-	struct sluice_view *view;
-	uint64_t ring = domain->cfg.max_inflight;
-	int rc;
-
-	view = aligned_alloc(CACHELINE, align_up(sizeof(*view), 6));
-	if (!view)
-		return -ENOMEM;
-	memset(view, 0, sizeof(*view));
-	view->lane = lane;
-	view->domain = domain;
-	view->pt = domain->pt;
-	view->log = domain->log;
-	view->reader = lane->id;
-	view->lazy = domain->cfg.mode == SLUICE_MODE_LAZY;
-	view->pend_mask = ring - 1;
-	view->pend = calloc(ring, sizeof(*view->pend));
-	rc = tlb_create(domain->cfg.tlb_entries, &view->hot);
-	if (rc || !view->pend) {
-		free(view->pend);
-		free(view);
-		return rc ? rc : -ENOMEM;
-	}
-	*ret_view = view;
-	return 0;
-}
-
-static void view_free(struct sluice_view *view)
-{
-	iova_cache_destroy(view->iova);
-	tlb_destroy(&view->hot);
-	free(view->pend);
-	free(view);
-}
-
-static int view_register(struct sluice_view *view)
-{
-	struct sluice_lane *lane = view->lane;
-	struct sluice_domain *domain = view->domain;
-	struct sluice_view **list;
-
-	if (domain->views[lane->id])
-		return msg_fmt(-EEXIST, "lane %u has a view on this domain",
-		               lane->id);
-	if (domain->be && ld_rlx(&domain->nr_groups) == 0)
-		return msg_lit(-ENODEV, "no group is attached: call "
-		                        "sluice_domain_attach() before opening "
-		                        "views");
-	if (domain->iova && iova_cache_create(domain->iova, &view->iova))
-		return msg_lit(-ENOMEM, "no memory for an IOVA cache");
-	list = realloc(lane->views, (lane->nr_views + 1) * sizeof(*list));
-	if (!list)
-		return msg_lit(-ENOMEM, "no memory for a view");
-	lane->views = list;
-	list[lane->nr_views++] = view;
-	domain->views[lane->id] = view;
-	domain->nr_views++;
-	return 0;
-}
-
-int sluice_view_open(struct sluice_lane *lane, struct sluice_domain *domain,
-                     struct sluice_view **ret_view)
-{
-	struct sluice_view *view;
-	int rc;
-
-	if (!lane || !domain || !ret_view)
-		return msg_lit(-EINVAL, "lane, domain or ret_view is NULL");
-	if (lane_check(lane))
-		return -EPERM;
-	if (lane->engine != domain->engine)
-		return msg_lit(-EINVAL, "lane and domain belong to different "
-		                        "engines");
-	if (!lane->online)
-		return msg_lit(-ENETDOWN, "the lane is offline: call "
-		                          "sluice_lane_online() first");
-	if (domain->be && !lane->kernel) {
-		rc = lane_kernel_create(lane);
-		if (rc)
-			return rc;
-	}
-	rc = view_alloc(lane, domain, &view);
-	if (rc)
-		return msg_lit(rc, "no memory for a view");
-	pthread_mutex_lock(&domain->lock);
-	rc = view_register(view);
-	pthread_mutex_unlock(&domain->lock);
-	if (rc) {
-		view_free(view);
-		return rc;
-	}
-	invlog_online(view->log, view->reader);
-	*ret_view = view;
-	return 0;
-}
-
 bool view_idle(const struct sluice_view *view)
 {
 	return view->emitted == view->tail && view->nr_maps_inflight == 0 &&
 	       view->nr_batch == 0 && !view->freed_new.head &&
 	       !view->freed_wait.head;
-}
-
-int sluice_view_close(struct sluice_view *view)
-{
-	struct sluice_domain *domain;
-	struct sluice_lane *lane;
-
-	if (!view)
-		return 0;
-	lane = view->lane;
-	domain = view->domain;
-	if (lane_check(lane))
-		return -EPERM;
-	if (!view_idle(view))
-		return msg_lit(-EBUSY, "requests of this view are in flight: "
-		                       "call sluice_drain() first");
-	if (lane->online)
-		invlog_offline(view->log, view->reader);
-	for (uint32_t i = 0; i < lane->nr_views; i++)
-		if (lane->views[i] == view)
-			lane->views[i] = lane->views[--lane->nr_views];
-	pthread_mutex_lock(&domain->lock);
-	domain->views[lane->id] = NULL;
-	domain->nr_views--;
-	view_stats_add(&domain->closed, view);
-	pthread_mutex_unlock(&domain->lock);
-	view_free(view);
-	return 0;
 }
 
 static void filter_count(struct sluice_view *view, uint64_t iova, uint64_t len,
@@ -198,22 +68,20 @@ bool view_is_pending(const struct sluice_view *view, uint64_t iova,
 void view_post(struct sluice_view *view)
 {
 	uint64_t seq;
+	bool tables;
 
-	if (view->nr_batch == 0) {
-		/* Only unlinked tables: any record carries their grace
-		 * period. This one costs a miss at most, should page 0 be
-		 * mapped. */
-		if (!view->freed_new.head || view->freed_wait.head)
-			return;
-		view->batch[view->nr_batch++] =
-		        (struct invlog_rec){0, SLUICE_PAGE_SIZE - 1};
-	}
+	tables = view->freed_new.head && !view->freed_wait.head &&
+	         view->nr_batch < INVLOG_BATCH;
+	if (tables)
+		view->batch[view->nr_batch++] = INVLOG_TABLES;
+	if (view->nr_batch == 0)
+		return;
 	seq = invlog_post(view->log, view->reader, view->batch, view->nr_batch);
 	ctr_add(&view->st.invalidations, view->nr_batch);
 	ctr_add(&view->st.posts, 1);
 	for (; view->posted != view->tail; view->posted++)
 		view->pend[view->posted & view->pend_mask].log_seq = seq;
-	if (view->freed_new.head && !view->freed_wait.head) {
+	if (tables) {
 		view->freed_wait = view->freed_new;
 		view->freed_new = (struct pt_freed){0};
 		view->freed_seq = seq;
@@ -223,7 +91,7 @@ void view_post(struct sluice_view *view)
 	view->batch_bytes = 0;
 }
 
-static void batch_add(struct sluice_view *view, uint64_t first, uint64_t last)
+void view_note(struct sluice_view *view, uint64_t first, uint64_t last)
 {
 	struct invlog_rec *prev;
 
@@ -241,6 +109,7 @@ static void batch_add(struct sluice_view *view, uint64_t first, uint64_t last)
 			view_post(view);
 	}
 	if (view->nr_batch == 0) {
+		view_awake(view);
 		/* Once a batch: later members are taken for as old. */
 		view->lane->now = ticks_now();
 		view->batch_ticks = view->lane->now;
@@ -254,7 +123,7 @@ void view_retire(struct sluice_view *view, uint64_t iova, uint64_t len,
 	struct pend *p;
 
 	/* First: a full batch is posted here, and must not count this one. */
-	batch_add(view, iova, iova + len - 1);
+	view_note(view, iova, iova + len - 1);
 	p = &view->pend[view->tail++ & view->pend_mask];
 	p->iova = iova;
 	p->len = len;
@@ -344,6 +213,10 @@ static void advance(struct sluice_view *view)
 	}
 	if (view->freed_wait.head && log_has_passed(view, view->freed_seq))
 		pt_free_list(view->pt, &view->freed_wait, &view->lane->pc);
+	st_rlx(&view->st.waiting_since,
+	       view->passed == view->tail
+	               ? 0
+	               : view->pend[view->passed & view->pend_mask].ticks);
 }
 
 static uint32_t emit(struct sluice_view *view, struct sluice_completion *out,
@@ -381,9 +254,16 @@ uint32_t view_poll(struct sluice_view *view, struct sluice_completion *out,
 		if (must_post(view))
 			view_post(view);
 	}
-	if (likely(lane->online) &&
-	    invlog_drain(view->log, view->reader, &view->hot))
-		ctr_add(&view->st.flushes, 1);
+	if (likely(lane->online)) {
+		unsigned got =
+		        invlog_drain(view->log, view->reader, &view->log_side);
+
+		if (unlikely(got)) {
+			view_forget(view);
+			if (got & INVLOG_GOT_FLUSH)
+				ctr_add(&view->st.flushes, 1);
+		}
+	}
 	if (view->emitted == view->tail && !view->freed_wait.head)
 		return 0;
 	advance(view);
@@ -401,6 +281,7 @@ void view_stats_add(struct sluice_domain_stats *sum,
                     const struct sluice_view *view)
 {
 	const struct view_stats *st = &view->st;
+	uint64_t since, now;
 
 	sum->maps += ld_rlx(&st->maps);
 	sum->map_bytes += ld_rlx(&st->map_bytes);
@@ -413,6 +294,11 @@ void view_stats_add(struct sluice_domain_stats *sum,
 	sum->invalidations += ld_rlx(&st->invalidations);
 	sum->posts += ld_rlx(&st->posts);
 	sum->view_flushes += ld_rlx(&st->flushes);
+	since = ld_rlx(&st->waiting_since);
+	now = ticks_now();
+	if (since && now > since)
+		sum->waiting_ns =
+		        max_u64(sum->waiting_ns, ticks_to_ns(now - since));
 	/* Views peak at different times: the sum is an upper bound. */
 	sum->exposed_entries_max += ld_rlx(&st->exposed_entries_max);
 	sum->exposed_bytes_max += ld_rlx(&st->exposed_bytes_max);

@@ -56,11 +56,15 @@ struct sluice_domain_cfg {
 	/* Records the invalidation log holds; 0 for 4096; a power of two from
 	 * 64 to 2^20. A lane that falls behind by more flushes everything. */
 	uint32_t log_records;
-	/* IOTLB entries of each view; 0 for 512; power of two 16..65536. */
+	/* IOTLB entries of each view; 0 for 1024; power of two 16..65536. */
 	uint32_t tlb_entries;
 	/* Unmaps in flight per view before sluice_unmap() answers -EAGAIN;
 	 * 0 for 1024; rounded up to a power of two, at most 2^15. */
 	uint32_t max_inflight;
+	/* Lowest-level tables that each view remembers, so that a miss of the
+	 * IOTLB is one load; each serves 2 MiB of IOVA. 0 for 8192; power of
+	 * two 16..2^20. 16 bytes each, which arrive as they are used. */
+	uint32_t walk_entries;
 };
 
 /**
@@ -168,6 +172,9 @@ struct sluice_domain_stats {
 	 * laggard_lane is UINT32_MAX when all are up to date. */
 	uint32_t laggard_lane;
 	uint64_t laggard_records;
+	/* How long the oldest unmap whose ticket has not passed has been
+	 * waiting; 0: none. Lanes renew it in sluice_poll(). */
+	uint64_t waiting_ns;
 };
 
 /* Thread: any. */

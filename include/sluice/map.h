@@ -113,6 +113,19 @@ SLUICE_API int sluice_ticket_passed(const struct sluice_view *view,
                                     struct sluice_ticket ticket);
 
 /**
+ * sluice_ticket_wait() - poll until a ticket has passed.
+ * @timeout_ns: give up after this long
+ *
+ * Completions met on the way are dropped. Thread: lane. Blocks: up to
+ * timeout_ns, spinning. Returns: 0; -ETIMEDOUT with a message that names the
+ * lane that is not polling, or the hold or the kernel that it waits for; -EIO
+ * when the kernel refused the unmap: the ticket never passes; -EPERM.
+ */
+SLUICE_API SLUICE_MUST_CHECK int sluice_ticket_wait(struct sluice_view *view,
+                                                    struct sluice_ticket ticket,
+                                                    uint64_t timeout_ns);
+
+/**
  * sluice_iova_alloc() - an IOVA range without a mapping.
  *
  * For callers that keep their own tables. Thread: lane. Blocks: never.
