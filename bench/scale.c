@@ -6,7 +6,7 @@
  * passed), a poll that finds nothing, bytes for each page. Beside each time
  * stands what the misses explain (scale_model.h) and the quotient of the two.
  *
- *   sluice-bench-scale [most pages, default 10^8]
+ *   sluice-bench-scale [PAGES DOMAINS]     one cell, or the whole table
  *
  * A cell for which the machine has too little free memory is left out, and the
  * table says so.
@@ -385,13 +385,27 @@ static void run(uint64_t pages, uint32_t domains, const struct base *base)
 	close_cell(&c);
 }
 
-int main(int argc, char **argv)
+static void run_all(const struct base *base)
 {
 	static const uint64_t pages[] = {1, 1000, 1000000, 100000000};
 	static const uint32_t domains[] = {1, 16, 1024};
-	uint64_t most = argc > 1 ? strtoull(argv[1], NULL, 0) : 100000000;
+
+	for (unsigned i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
+		for (unsigned k = 0; k < sizeof(domains) / sizeof(domains[0]);
+		     k++)
+			run(pages[i], domains[k], base);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t pages = argc == 3 ? strtoull(argv[1], NULL, 0) : 0;
+	uint64_t domains = argc == 3 ? strtoull(argv[2], NULL, 0) : 0;
 	struct base base;
 
+	if (argc != 1 && (!pages || !domains || domains > PAGE)) {
+		fprintf(stderr, "usage: %s [PAGES DOMAINS]\n", argv[0]);
+		return 2;
+	}
 	rig_pin(0);
 	model_open(available() > 3 * SPARE_BYTES ? UINT64_C(1) << 24
 	                                         : UINT64_C(1) << 20);
@@ -405,10 +419,9 @@ int main(int argc, char **argv)
 	     "table bytes a page | resident bytes a page | resident bytes an "
 	     "open domain |\n"
 	     "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
-	for (unsigned i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
-		for (unsigned k = 0; k < sizeof(domains) / sizeof(domains[0]);
-		     k++)
-			if (pages[i] <= most)
-				run(pages[i], domains[k], &base);
+	if (pages)
+		run(pages, (uint32_t)domains, &base);
+	else
+		run_all(&base);
 	return 0;
 }

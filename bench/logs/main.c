@@ -6,6 +6,7 @@
  *
  *   sluice-bench-logs            the tables of the page
  *   sluice-bench-logs --all      every combination
+ *   sluice-bench-logs LANES DOMAINS RECORDS
  *   bench/logs/instructions      the same calls, counted by callgrind
  */
 #include <stdio.h>
@@ -124,30 +125,46 @@ static const uint32_t all_lanes[] = {1, 2, 4, 8, 16};
 static const uint32_t all_domains[] = {1, 10, 100, 1000};
 static const uint32_t all_batches[] = {1, 8, 32};
 
+#define SOLO                                                                   \
+	"One thread plays all lanes; 4 domains are busy. ns for a post "       \
+	"· a poll that finds nothing · each record that a poll reads · "    \
+	"passed() · a post to a domain where all sleep"
+#define CROWD                                                                     \
+	"A thread for each lane (* more than processors). Million posts a "       \
+	"second of all lanes, lane i to domain i · IOTLB flushes a post · µs " \
+	"from a post to its ticket, median"
+#define BYTES                                                                  \
+	"Bytes for each lane and domain, rings of 256 records (inbox: 4096)"
+
+static void one_cell(uint32_t lanes, uint32_t domains, uint32_t batch)
+{
+	header(SOLO);
+	solo_row(lanes, domains, batch);
+	header(CROWD);
+	crowd_row(lanes, domains, batch);
+	header(BYTES);
+	bytes_row(lanes, domains);
+}
+
 /* Of the batch sizes the smaller tables show one; of the lanes the powers of
  * four. */
 static void tables(bool all)
 {
-	header("One thread plays all lanes; 4 domains are busy. ns for a post "
-	       "· a poll that finds nothing · each record that a poll reads · "
-	       "passed() · a post to a domain where all sleep");
+	header(SOLO);
 	for (unsigned d = 0; d < NR_OF(all_domains); d++)
 		for (unsigned l = 0; l < NR_OF(all_lanes); l += all ? 1 : 2)
 			for (unsigned b = 0; b < NR_OF(all_batches); b++)
 				if (all || b == 0 || (d == 1 && l == 2))
 					solo_row(all_lanes[l], all_domains[d],
 					         all_batches[b]);
-	header("A thread for each lane (* more than processors). Million posts "
-	       "a second of all lanes, lane i to domain i · IOTLB flushes a "
-	       "post · µs from a post to its ticket, median");
+	header(CROWD);
 	for (unsigned d = 0; d < NR_OF(all_domains); d++)
 		for (unsigned l = 1; l < NR_OF(all_lanes); l++)
 			for (unsigned b = 0; b < NR_OF(all_batches); b++)
 				if (all || b == 0 || (d == 0 && b == 2))
 					crowd_row(all_lanes[l], all_domains[d],
 					          all_batches[b]);
-	header("Bytes for each lane and domain, rings of 256 records (inbox: "
-	       "4096)");
+	header(BYTES);
 	for (unsigned d = 0; d < NR_OF(all_domains); d++)
 		for (unsigned l = 0; l < NR_OF(all_lanes); l += all ? 1 : 2)
 			bytes_row(all_lanes[l], all_domains[d]);
@@ -221,17 +238,26 @@ static int count(void)
 int main(int argc, char **argv)
 {
 	bool all = argc == 2 && strcmp(argv[1], "--all") == 0;
+	uint32_t cell[3] = {0};
 
 #ifdef HAVE_CALLGRIND
 	if (argc == 2 && strcmp(argv[1], "--count") == 0)
 		return count();
 #endif
-	if (argc > 1 && !all) {
-		fprintf(stderr, "usage: %s [--all]\n", argv[0]);
+	for (int i = 1; i < argc && argc == 4; i++)
+		cell[i - 1] = (uint32_t)strtoul(argv[i], NULL, 0);
+	if (argc > 1 && !all &&
+	    (!cell[0] || !cell[1] || !cell[2] || cell[0] > MAX_LANES ||
+	     cell[2] > INVLOG_BATCH)) {
+		fprintf(stderr, "usage: %s [--all | LANES DOMAINS RECORDS]\n",
+		        argv[0]);
 		return 2;
 	}
 	rig_pin(0);
 	printf("%u processors\n", rig_cpus());
-	tables(all);
+	if (cell[0])
+		one_cell(cell[0], cell[1], cell[2]);
+	else
+		tables(all);
 	return 0;
 }

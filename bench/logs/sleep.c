@@ -8,7 +8,6 @@ void sleep_open(struct sleep *s, const struct shape *shape, size_t *sum)
 	uint32_t nr = shape->domains;
 
 	s->lanes = shape->lanes;
-	s->domain = zalloc_lines(nr * sizeof(*s->domain), sum);
 	s->lane = zalloc_lines(s->lanes * sizeof(*s->lane), sum);
 	for (uint32_t i = 0; i < s->lanes; i++) {
 		struct sleep_lane *l = &s->lane[i];
@@ -30,27 +29,17 @@ void sleep_close(struct sleep *s)
 		free(s->lane[i].next);
 	}
 	free(s->lane);
-	free(s->domain);
 }
 
-static void push(struct sleep_lane *l, uint32_t domain)
+void sleep_wake(struct sleep *s, uint32_t lane, uint32_t domain)
 {
+	struct sleep_lane *l = &s->lane[lane];
 	uint32_t head = ld_rlx(&l->woken);
 
 	do
 		st_rlx(&l->next[domain], head);
 	/* Release pairs with the acquire in pop_woken: the link is there. */
 	while (!cas_rel(&l->woken, &head, domain + 1));
-}
-
-noinline void sleep_wake_slow(struct sleep *s, uint32_t domain)
-{
-	/* Who takes a bit out has to push, nobody else may: a view is on the
-	 * stack once. */
-	uint64_t who = xchg_acqrel(&s->domain[domain].sleepers, 0);
-
-	for (; who; who &= who - 1)
-		push(&s->lane[__builtin_ctzll(who)], domain);
 }
 
 static noinline void pop_woken(struct sleep_lane *l)
@@ -67,28 +56,8 @@ static noinline void pop_woken(struct sleep_lane *l)
 	}
 }
 
-/* True: the view left the list. */
-static noinline bool fall_asleep(struct sleep *s, void *ctx, uint32_t lane,
-                                 uint32_t domain,
-                                 bool (*look)(void *ctx, uint32_t lane,
-                                              uint32_t domain))
-{
-	au64 *sleepers = &s->domain[domain].sleepers;
-	uint64_t bit = bit64(lane);
-
-	/* seq_cst RMW, then the loads of look(): see the top of sleep.h. */
-	atomic_fetch_or_explicit(sleepers, bit, memory_order_seq_cst);
-	if (!look(ctx, lane, domain))
-		return true;
-	/* When the bit is gone a push is on its way: sleep until it is here,
-	 * or the view would be on the stack twice one day. */
-	return !(atomic_fetch_and_explicit(sleepers, ~bit,
-	                                   memory_order_acq_rel) &
-	         bit);
-}
-
 void sleep_poll(struct sleep *s, void *ctx, uint32_t lane,
-                bool (*look)(void *ctx, uint32_t lane, uint32_t domain))
+                const struct sleep_ops *ops)
 {
 	struct sleep_lane *l = &s->lane[lane];
 
@@ -97,13 +66,40 @@ void sleep_poll(struct sleep *s, void *ctx, uint32_t lane,
 	for (uint32_t i = 0; i < l->nr_awake;) {
 		uint32_t d = l->awake[i];
 
-		if (look(ctx, lane, d))
+		if (ops->look(ctx, lane, d))
 			l->idle[d] = 0;
 		else if (unlikely(++l->idle[d] > SLEEP_AFTER) &&
-		         fall_asleep(s, ctx, lane, d, look)) {
+		         ops->doze(ctx, lane, d)) {
 			l->awake[i] = l->awake[--l->nr_awake];
 			continue;
 		}
 		i++;
 	}
+}
+
+noinline bool sleepers_doze(struct sleepers *d, void *ctx, uint32_t lane,
+                            uint32_t domain, const struct sleep_ops *ops)
+{
+	uint64_t bit = bit64(lane);
+
+	/* seq_cst RMW, then the loads of look(): see the top of sleep.h. */
+	atomic_fetch_or_explicit(&d->lanes, bit, memory_order_seq_cst);
+	if (!ops->look(ctx, lane, domain))
+		return true;
+	/* When the bit is gone a push is on its way: sleep until it is here,
+	 * or the view would be on the stack twice one day. */
+	return !(atomic_fetch_and_explicit(&d->lanes, ~bit,
+	                                   memory_order_acq_rel) &
+	         bit);
+}
+
+noinline void sleepers_wake_slow(struct sleepers *d, struct sleep *s,
+                                 uint32_t domain)
+{
+	/* Who takes a bit out has to push, nobody else may: a view is on the
+	 * stack once. */
+	uint64_t who = xchg_acqrel(&d->lanes, 0);
+
+	for (; who; who &= who - 1)
+		sleep_wake(s, (uint32_t)__builtin_ctzll(who), domain);
 }

@@ -9,11 +9,17 @@
 
 #include "bench/rig.h"
 
+struct sleeper {
+	struct sleep *sleep;
+	uint64_t seen; /* head at the last look */
+	uint32_t lane, domain;
+};
+
 struct world {
 	struct shape shape;
 	struct invlog **log;
-	uint64_t **seen; /* head at the last look, by lane and domain */
 	struct sleep sleep;
+	struct sleeper *sleeper; /* by lane, then domain */
 	size_t bytes;
 };
 
@@ -53,13 +59,20 @@ static uint64_t post(void *ctx, uint32_t lane, uint32_t domain,
 	return invlog_post(w->log[domain], lane, rec, n);
 }
 
+static inline void drain(struct world *w, uint32_t lane, uint32_t domain)
+{
+	struct invlog_view view = {.hot = hot_of(&w->shape, lane, domain)};
+
+	if (invlog_drain(w->log[domain], lane, &view) & INVLOG_GOT_FLUSH)
+		ctr_add(&w->shape.flushes[lane], 1);
+}
+
 static void poll_all(void *ctx, uint32_t lane)
 {
 	struct world *w = ctx;
 
 	for (uint32_t d = 0; d < w->shape.domains; d++)
-		if (invlog_drain(w->log[d], lane, hot_of(&w->shape, lane, d)))
-			ctr_add(&w->shape.flushes[lane], 1);
+		drain(w, lane, d);
 }
 
 static bool passed(void *ctx, uint32_t lane, uint32_t domain, uint64_t ticket)
@@ -71,27 +84,40 @@ static bool passed(void *ctx, uint32_t lane, uint32_t domain, uint64_t ticket)
 }
 
 /* By invlog_priv.h: a slot 32 bytes, a cursor and a poster's line two lines
- * each, four nameless posters, the log itself six lines. */
+ * each, four nameless posters, the log itself eight lines. */
 static size_t bytes(const void *ctx)
 {
 	const struct world *w = ctx;
 	const struct shape *s = &w->shape;
 
 	return w->bytes + s->domains * (s->records * (size_t)32 +
-	                                (2 * s->lanes + 4 + 3) * (size_t)APART);
+	                                (2 * s->lanes + 4 + 4) * (size_t)APART);
 }
 
 const struct way way_domain = {"domain", open_world, close_world, post,
                                poll_all, passed,     bytes};
 
+static void wake(void *ctx)
+{
+	struct sleeper *me = ctx;
+
+	sleep_wake(me->sleep, me->lane, me->domain);
+}
+
 static void *open_sleep(const struct shape *shape)
 {
 	struct world *w = open_world(shape);
+	size_t pairs = (size_t)shape->lanes * shape->domains;
 
-	w->seen = zalloc_lines(shape->lanes * sizeof(*w->seen), &w->bytes);
-	for (uint32_t l = 0; l < shape->lanes; l++)
-		w->seen[l] = zalloc_lines(shape->domains * sizeof(uint64_t),
-		                          &w->bytes);
+	w->sleeper = zalloc_lines(pairs * sizeof(*w->sleeper), &w->bytes);
+	for (size_t i = 0; i < pairs; i++) {
+		struct sleeper *me = &w->sleeper[i];
+
+		me->sleep = &w->sleep;
+		me->lane = (uint32_t)(i / shape->domains);
+		me->domain = (uint32_t)(i % shape->domains);
+		invlog_set_wake(w->log[me->domain], me->lane, wake, me);
+	}
 	sleep_open(&w->sleep, shape, &w->bytes);
 	return w;
 }
@@ -100,48 +126,48 @@ static void close_sleep(void *ctx)
 {
 	struct world *w = ctx;
 
-	for (uint32_t l = 0; l < w->shape.lanes; l++)
-		free(w->seen[l]);
-	free(w->seen);
+	free(w->sleeper);
 	sleep_close(&w->sleep);
 	close_world(ctx);
 }
 
-static uint64_t post_sleep(void *ctx, uint32_t lane, uint32_t domain,
-                           const struct invlog_rec *rec, uint32_t n)
+static struct sleeper *sleeper_of(const struct world *w, uint32_t lane,
+                                  uint32_t domain)
 {
-	struct world *w = ctx;
-	uint64_t ticket = invlog_post(w->log[domain], lane, rec, n);
-
-	/* The RMW of head in the post is the fence. */
-	sleep_wake(&w->sleep, domain);
-	return ticket;
+	return &w->sleeper[(size_t)lane * w->shape.domains + domain];
 }
 
 /* The head alone does not tell that the cursor is there: a slot may not have
- * been written yet. So it always drains; before a view sleeps it has drained
- * more often than the log has patience with such a slot. */
+ * been written yet. So it always drains. */
 static bool look(void *ctx, uint32_t lane, uint32_t domain)
 {
 	struct world *w = ctx;
+	struct sleeper *me = sleeper_of(w, lane, domain);
 	uint64_t head = invlog_head(w->log[domain]);
-	uint64_t *seen = &w->seen[lane][domain];
 
-	if (invlog_drain(w->log[domain], lane, hot_of(&w->shape, lane, domain)))
-		ctr_add(&w->shape.flushes[lane], 1);
-	if (likely(head == *seen))
+	drain(w, lane, domain);
+	if (likely(head == me->seen))
 		return false;
-	*seen = head;
+	me->seen = head;
 	return true;
+}
+
+static bool doze(void *ctx, uint32_t lane, uint32_t domain)
+{
+	struct world *w = ctx;
+	bool woken;
+
+	return invlog_sleep(w->log[domain], lane, &woken) || woken;
 }
 
 static void poll_sleep(void *ctx, uint32_t lane)
 {
+	static const struct sleep_ops ops = {look, doze};
 	struct world *w = ctx;
 
-	sleep_poll(&w->sleep, ctx, lane, look);
+	sleep_poll(&w->sleep, ctx, lane, &ops);
 }
 
 const struct way way_domain_sleep = {"domain+sleep", open_sleep, close_sleep,
-                                     post_sleep,     poll_sleep, passed,
+                                     post,           poll_sleep, passed,
                                      bytes};

@@ -29,6 +29,7 @@ struct world {
 	uint32_t cursor_row; /* words of a reader's row */
 	struct slot *slot;   /* by domain and poster, then position */
 	struct sleep sleep;
+	struct sleepers *sleepers; /* by domain */
 	size_t bytes;
 };
 
@@ -121,7 +122,7 @@ static uint64_t post_sleep(void *ctx, uint32_t lane, uint32_t domain,
 	uint64_t ticket = post(ctx, lane, domain, rec, n);
 
 	fence_sc(); /* the head, then the sleepers: see sleep.h */
-	sleep_wake(&w->sleep, domain);
+	sleepers_wake(&w->sleepers[domain], &w->sleep, domain);
 	return ticket;
 }
 
@@ -214,6 +215,8 @@ static void *open_sleep(const struct shape *shape)
 	struct world *w = open_world(shape, WORDS);
 
 	sleep_open(&w->sleep, shape, &w->bytes);
+	w->sleepers =
+	        zalloc_lines(shape->domains * sizeof(*w->sleepers), &w->bytes);
 	return w;
 }
 
@@ -222,14 +225,27 @@ static void close_sleep(void *ctx)
 	struct world *w = ctx;
 
 	sleep_close(&w->sleep);
+	free(w->sleepers);
 	close_world(ctx);
+}
+
+static bool doze(void *ctx, uint32_t lane, uint32_t domain);
+
+static const struct sleep_ops sleep_ops = {look, doze};
+
+static bool doze(void *ctx, uint32_t lane, uint32_t domain)
+{
+	struct world *w = ctx;
+
+	return sleepers_doze(&w->sleepers[domain], ctx, lane, domain,
+	                     &sleep_ops);
 }
 
 static void poll_sleep(void *ctx, uint32_t lane)
 {
 	struct world *w = ctx;
 
-	sleep_poll(&w->sleep, ctx, lane, look);
+	sleep_poll(&w->sleep, ctx, lane, &sleep_ops);
 }
 
 const struct way way_poster_sleep = {"poster+sleep", open_sleep, close_sleep,
