@@ -354,7 +354,7 @@ static void run(uint64_t pages, uint32_t domains, const struct base *base)
 {
 	struct cell c = {.nr = domains, .pages = pages};
 	struct model_cell m = {(double)pages, fmin(domains, (double)pages),
-	                       TLB_ENTRIES};
+	                       TLB_ENTRIES, fmin((double)pages, PICKS_MAX)};
 	uint64_t need =
 	        pages * 8 + pages / 8 + domains * DOMAIN_BYTES + SPARE_BYTES;
 	double model[NR_OPS];

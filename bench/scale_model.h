@@ -27,6 +27,7 @@ struct model_cell {
 	double pages;       /* in all */
 	double domains;     /* that have pages */
 	double tlb_entries; /* of a view */
+	double picks;       /* addresses that come by in turn */
 };
 
 /* hit, miss: which of the two bases. Misses cost their latency, although the
