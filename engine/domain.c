@@ -116,6 +116,7 @@ static void domain_free(struct sluice_domain *d)
 	free(d->groups);
 	free(d->usable);
 	free((void *)(uintptr_t)d->cfg.reserved);
+	free((void *)(uintptr_t)d->cfg.windows);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
 }
@@ -189,7 +190,12 @@ int domain_create_on(struct sluice_engine *engine,
 		d->cfg = *cfg;
 	rc = check_cfg(&d->cfg);
 	if (rc == 0)
+		rc = aperture_copy_windows(&d->cfg);
+	if (rc == 0) {
 		rc = copy_reserved(&d->cfg);
+		if (rc)
+			free((void *)(uintptr_t)d->cfg.windows);
+	}
 	if (rc) {
 		free(d);
 		return rc;

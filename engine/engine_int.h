@@ -14,6 +14,7 @@
 
 #include <sluice/sluice.h>
 #include "engine/backend/backend.h"
+#include "engine/exposure.h"
 #include "engine/iova.h"
 #include "groups/grp.h"
 #include "iotlb/iotlb.h"
@@ -25,7 +26,13 @@
 #define LEAF_HEAD PT_SW1    /* first leaf of a mapping of a kernel backend */
 
 #define MAX_SG 1024
-#define MAP_FLAGS (SLUICE_MAP_FIXED | SLUICE_MAP_32BIT)
+#define MAP_WINDOW_SHIFT 24
+#define MAP_WINDOWS SLUICE_MAP_WINDOW(0x7)
+#define MAP_FLAGS                                                              \
+	(SLUICE_MAP_FIXED | SLUICE_MAP_32BIT | SLUICE_MAP_COMPACT | MAP_WINDOWS)
+_Static_assert(SLUICE_MAX_WINDOWS == IOVA_MAX_WINDOWS &&
+                       IOVA_MAX_WINDOWS <= MAP_WINDOWS >> MAP_WINDOW_SHIFT,
+               "a window has no name");
 
 struct sluice_engine {
 	struct sluice_engine_cfg cfg;
@@ -60,6 +67,7 @@ struct sluice_domain {
 	struct sluice_group **groups; /* nr_groups of them */
 	struct zombie *zombies;
 	struct sluice_domain_stats closed; /* sums of closed views */
+	struct exposure closed_exposure;   /* likewise */
 };
 
 /* An unmap between its call and its completion. */
@@ -90,7 +98,6 @@ struct view_stats {
 	au64 map_failures, unmap_failures;
 	au64 misses, faults;
 	au64 invalidations, posts, flushes;
-	au64 exposed_entries_max, exposed_bytes_max, exposed_ticks_max;
 	au64 waiting_since; /* ticks; 0: nothing waits */
 };
 
@@ -109,6 +116,7 @@ struct sluice_view {
 	struct iova_cache *iova; /* NULL: the caller chooses */
 	uint32_t reader;         /* number in the log: the lane's id */
 	bool lazy;
+	bool plain; /* soft, with an allocator, without a VA side */
 	/* Is in the lane's list of views to poll; and may be asleep in the
 	 * log: whoever wakes it puts it into the lane's inbox, once. */
 	bool awake, asleep;
@@ -119,8 +127,7 @@ struct sluice_view {
 
 	/* Invalidations not posted yet. */
 	uint32_t nr_batch;
-	uint32_t batch_unmaps;
-	uint64_t batch_bytes;
+	uint64_t batch_bytes; /* pend_bytes when the batch began */
 	uint64_t batch_ticks;
 
 	/* The ring of unmaps in flight, by ever-growing index:
@@ -131,10 +138,11 @@ struct sluice_view {
 	uint64_t pend_bytes; /* of [passed, tail) */
 	uint64_t log_passed; /* last answer of invlog_passed */
 
-	/* Tables unlinked by a map: new ones, and those whose grace period
-	 * ends when the log passes freed_seq. */
+	/* Tables unlinked by a map, whose grace period ends when the log
+	 * passes: freed_new_seq those of the newest maps, freed_seq the ones
+	 * that are looked at next. */
 	struct pt_freed freed_new, freed_wait;
-	uint64_t freed_seq;
+	uint64_t freed_seq, freed_new_seq;
 
 	uint32_t nr_maps_inflight; /* at the backend */
 	/* Tickets of unmaps that the kernel refused: they never pass. When the
@@ -144,6 +152,7 @@ struct sluice_view {
 	struct view_stats st;
 	struct pend_filter filter; /* only without an allocator */
 	struct invlog_rec batch[INVLOG_BATCH];
+	struct exposure exposure;
 };
 
 /* A request at a kernel backend. */
@@ -238,15 +247,11 @@ void fault_record(struct fault_ring *r, const struct sluice_fault *f);
 
 /* ---- view.c: posting and retiring ---- */
 bool view_idle(const struct sluice_view *view);
-/* Adds a record to the batch; with INVLOG_VA_SIDE in first, of the VA side. */
-void view_note(struct sluice_view *view, uint64_t first, uint64_t last);
 void view_post(struct sluice_view *view);
+/* A map has unlinked tables: they are in freed_new. */
+void view_unlinked(struct sluice_view *view);
 uint32_t view_poll(struct sluice_view *view, struct sluice_completion *out,
                    uint32_t max, bool drop);
-/* Queues [iova, iova + len), whose leaves were just cleared, for
- * invalidation. There must be room: view_has_room. */
-void view_retire(struct sluice_view *view, uint64_t iova, uint64_t len,
-                 uint64_t cookie, uint8_t flags);
 static inline bool view_has_room(const struct sluice_view *view)
 {
 	return view->tail - view->emitted <= view->pend_mask;
@@ -260,7 +265,8 @@ struct map_args {
 	const struct sluice_map_req *req;
 	const struct iovec *iov;
 	uint32_t nr;
-	uint64_t len; /* all pieces */
+	uint64_t len;  /* all pieces */
+	uint64_t like; /* the IOVA where it would have the memory's leaves */
 };
 /* Writes the leaves of all pieces. 0 or -errno with everything undone except
  * what needs a ticket, which is queued; *ret_undone says that the IOVA is
@@ -287,6 +293,10 @@ void unclaim(struct sluice_domain *domain, struct sluice_view *view,
              uint64_t va, uint64_t last);
 
 /* ---- domain.c, aperture.c, control.c ---- */
+/* The window that the flags of a map ask for; -EINVAL. */
+int aperture_window(const struct sluice_domain *domain, uint32_t flags);
+/* Checks and copies the configuration's windows. */
+int aperture_copy_windows(struct sluice_domain_cfg *cfg);
 /* sluice_domain_create on a backend that the caller made, for tests; it goes
  * with the domain, and stays the caller's when this fails. */
 int domain_create_on(struct sluice_engine *engine,

@@ -2,7 +2,7 @@
 /*
  * Unmap on a lane: the leaves go at once, everything else is queued.
  */
-#include "engine/engine_int.h"
+#include "engine/pend.h"
 
 #include <errno.h>
 
@@ -28,8 +28,12 @@ int64_t unmap_leaves(struct sluice_domain *domain, struct sluice_view *view,
 	struct pt_run runs[RUNS];
 	uint64_t done = 0;
 
-	if (!domain->rev)
+	if (!domain->rev) {
+		if (view && last - iova == SLUICE_PAGE_SIZE - 1 &&
+		    likely(pt_near_unmap(&view->near, iova)))
+			return SLUICE_PAGE_SIZE;
 		return pt_unmap(domain->pt, iova, last, NULL);
+	}
 	/* The first round has checked the whole range: later ones fail only
 	 * for a caller who unmaps it twice at a time. What is gone is gone
 	 * then, and must be invalidated. */
@@ -96,8 +100,9 @@ static int check_unmap(const struct sluice_view *view, uint64_t iova,
 	return 0;
 }
 
-int sluice_unmap(struct sluice_view *view, sluice_iova_t iova, uint64_t len,
-                 uint64_t cookie, struct sluice_ticket *ret_ticket)
+static noinline int unmap_any(struct sluice_view *view, sluice_iova_t iova,
+                              uint64_t len, uint64_t cookie,
+                              struct sluice_ticket *ret_ticket)
 {
 	uint64_t last;
 	int64_t n;
@@ -119,6 +124,25 @@ int sluice_unmap(struct sluice_view *view, sluice_iova_t iova, uint64_t len,
 	view_retire(view, iova, len, cookie, view->lazy ? 0 : PEND_NOTIFY);
 	ctr_add(&view->st.unmaps, 1);
 	ctr_add(&view->st.unmap_bytes, len);
+	if (ret_ticket)
+		ret_ticket->seq = view->tail;
+	return view->lazy ? 0 : 1;
+}
+
+int sluice_unmap(struct sluice_view *view, sluice_iova_t iova, uint64_t len,
+                 uint64_t cookie, struct sluice_ticket *ret_ticket)
+{
+	/* A lane that is offline remembers no table. */
+	if (!view->plain || len != SLUICE_PAGE_SIZE ||
+	    !aligned_lg2(iova, SLUICE_PAGE_LG2) || lane_check(view->lane) ||
+	    unlikely(!view_has_room(view)) ||
+	    unlikely(!pt_near_unmap(&view->near, iova)))
+		return unmap_any(view, iova, len, cookie, ret_ticket);
+	tlb_drop_page(&view->hot, iova);
+	view_retire(view, iova, SLUICE_PAGE_SIZE, cookie,
+	            view->lazy ? 0 : PEND_NOTIFY);
+	ctr_add(&view->st.unmaps, 1);
+	ctr_add(&view->st.unmap_bytes, SLUICE_PAGE_SIZE);
 	if (ret_ticket)
 		ret_ticket->seq = view->tail;
 	return view->lazy ? 0 : 1;

@@ -70,6 +70,7 @@ static int view_alloc(struct sluice_lane *lane, struct sluice_domain *domain,
 	view->reader = lane->id;
 	view->lazy = domain->cfg.mode == SLUICE_MODE_LAZY;
 	view->pend_mask = ring - 1;
+	view->plain = !domain->be && !domain->rev && domain->iova;
 	view->pend = calloc(ring, sizeof(*view->pend));
 	rc = view->pend ? view_alloc_sides(view) : -ENOMEM;
 	if (rc) {
@@ -197,6 +198,7 @@ int sluice_view_close(struct sluice_view *view)
 	domain->views[lane->id] = NULL;
 	domain->nr_views--;
 	view_stats_add(&domain->closed, view);
+	exposure_merge(&domain->closed_exposure, &view->exposure);
 	pthread_mutex_unlock(&domain->lock);
 	view_free(view);
 	return 0;

@@ -42,6 +42,15 @@ const struct sluice_tlb_entry *tlb_find_large(struct sluice_view_hot *hot,
 /* Drops every entry that overlaps [first, last], which holds whole extents.
  * True when that was a pass over the whole TLB and nothing is left in it. */
 bool tlb_drop(struct sluice_view_hot *hot, uint64_t first, uint64_t last);
+/* The same for an extent of one page. */
+static inline void tlb_drop_page(struct sluice_view_hot *hot, uint64_t first)
+{
+	struct sluice_tlb_entry *e =
+	        &hot->tlb[first >> SLUICE_PAGE_LG2 & hot->tlb_mask];
+
+	if (e->first == first)
+		e->prot = 0;
+}
 void tlb_flush(struct sluice_view_hot *hot);
 
 /* ---- invalidation log ---- */

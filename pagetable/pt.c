@@ -372,7 +372,7 @@ static noinline int unfold_leaf(const struct pt *pt, int err,
 int pt_walk(const struct pt *pt, uint64_t iova, struct pt_run *ret_leaf)
 {
 	uint64_t last = iova;
-	const au64 *table;
+	au64 *table;
 	int err;
 
 	if (unlikely(pt->geo.is_signed) && !pt_fold(pt, &iova, &last))

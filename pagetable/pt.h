@@ -126,7 +126,7 @@ int pt_walk(const struct pt *pt, uint64_t iova, struct pt_run *ret_leaf);
  */
 struct pt_near_slot {
 	uint64_t key; /* block of IOVA | age */
-	const au64 *table;
+	au64 *table;
 };
 
 struct pt_near {
@@ -138,6 +138,9 @@ struct pt_near {
 	uint64_t bits[4], want[4];
 	uint64_t addr; /* bits of its address, which is shifted by ... */
 	unsigned shl;
+	uint64_t leaf[4]; /* such a word for a prot, without address; or 0 */
+	uint64_t max_oa;
+	uint64_t larger; /* a word with one of these is not a page alone */
 };
 
 #define PT_NEAR_LG2 21u /* bytes that a table of level 0 serves */
@@ -154,6 +157,27 @@ void pt_near_drop(struct pt_near *near);
 int pt_walk_near(const struct pt *pt, struct pt_near *near, uint64_t iova,
                  struct pt_run *ret_leaf);
 
+/* The word of a page, or NULL when its table is not remembered. */
+static always_inline au64 *pt_near_slot(const struct pt_near *near,
+                                        uint64_t iova)
+{
+	uint64_t block = iova >> PT_NEAR_LG2;
+	const struct pt_near_slot *s = &near->slot[block & near->mask];
+
+	if (unlikely(s->key != (block | near->age)))
+		return NULL;
+	return &s->table[iova >> SLUICE_PAGE_LG2 & 511];
+}
+
+static always_inline uint64_t pt_near_order(uint64_t w)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return __builtin_bswap64(w);
+#else
+	return w;
+#endif
+}
+
 /* True: iova lies in a leaf of one page that allows access (1..3) and has
  * *ret_word. False says nothing. Pairs with the release of a leaf, as every
  * walk. */
@@ -161,18 +185,48 @@ static always_inline bool pt_near_find(const struct pt_near *near,
                                        uint64_t iova, uint32_t access,
                                        uint64_t *ret_word)
 {
-	uint64_t block = iova >> PT_NEAR_LG2;
-	const struct pt_near_slot *s = &near->slot[block & near->mask];
+	const au64 *slot = pt_near_slot(near, iova);
 	uint64_t w;
 
-	if (unlikely(s->key != (block | near->age)))
+	if (unlikely(!slot))
 		return false;
-	w = ld_acq(&s->table[iova >> SLUICE_PAGE_LG2 & 511]);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	w = __builtin_bswap64(w);
-#endif
+	w = pt_near_order(ld_acq(slot));
 	*ret_word = w;
 	return likely((w & near->bits[access]) == near->want[access]);
+}
+
+/*
+ * Maps and unmaps one page that the caller owns; prot is SLUICE_* alone. A
+ * slot may not be stale here: tables must be known to be unlinked, by
+ * pt_near_drop(), before a page of their block is owned anew. False: nothing
+ * was done, pt_map() or pt_unmap() says more.
+ */
+static always_inline bool pt_near_map(const struct pt_near *near, uint64_t iova,
+                                      uint64_t oa, uint32_t prot)
+{
+	au64 *slot = pt_near_slot(near, iova);
+
+	if (unlikely(!slot || prot > SLUICE_RW || !near->leaf[prot] ||
+	             oa > near->max_oa || ld_rlx(slot)))
+		return false;
+	/* Release: pairs with the walks, as in pt_store. */
+	st_rel(slot, pt_near_order(near->leaf[prot] | oa >> near->shl));
+	return true;
+}
+
+static always_inline bool pt_near_unmap(const struct pt_near *near,
+                                        uint64_t iova)
+{
+	au64 *slot = pt_near_slot(near, iova);
+	uint64_t w;
+
+	if (unlikely(!slot))
+		return false;
+	w = pt_near_order(ld_rlx(slot));
+	if (unlikely(!w || w & near->larger))
+		return false;
+	st_rlx(slot, 0);
+	return true;
 }
 
 /* Where the page of such a word lies. */

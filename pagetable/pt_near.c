@@ -44,6 +44,16 @@ static bool rules_of(const struct pt_fmt *f, uint32_t access, uint64_t *bits,
 	       add_rule(f->wr_mask, f->wr_not, bits, want);
 }
 
+static bool is_near(const struct pt *pt)
+{
+	const struct pt_fmt *f = pt->fmt;
+	const struct pt_geo *g = &pt->geo;
+
+	return !f->big_endian && !f->oa_high && !f->empty[0] && !g->is_signed &&
+	       !g->flush && pt_shift(f, g, 0) == SLUICE_PAGE_LG2 &&
+	       pt_shift(f, g, 1) == PT_NEAR_LG2;
+}
+
 int pt_near_create(const struct pt *pt, uint32_t slots,
                    struct pt_near *ret_near)
 {
@@ -54,7 +64,13 @@ int pt_near_create(const struct pt *pt, uint32_t slots,
 	        .age = bit64(PT_NEAR_AGE_LG2),
 	        .addr = f->addr,
 	        .shl = f->oa_shr,
+	        .max_oa = pt->geo.max_oa,
+	        .larger = f->cont_bits,
 	};
+	for (uint32_t a = 0; a < 4; a++)
+		if (pt_prot_ok(f, a))
+			ret_near->leaf[a] =
+			        pt_leaf_word(f, &pt->geo, 0, 0, 0, a);
 	for (uint32_t a = 0; a < 4; a++)
 		if (a == 0 ||
 		    !rules_of(f, a, &ret_near->bits[a], &ret_near->want[a])) {
@@ -82,19 +98,10 @@ void pt_near_drop(struct pt_near *near)
 	near->age = bit64(PT_NEAR_AGE_LG2);
 }
 
-static bool is_near(const struct pt *pt)
-{
-	const struct pt_geo *g = &pt->geo;
-
-	return !pt->fmt->big_endian && !g->is_signed &&
-	       pt_shift(pt->fmt, g, 0) == SLUICE_PAGE_LG2 &&
-	       pt_shift(pt->fmt, g, 1) == PT_NEAR_LG2;
-}
-
 int pt_walk_near(const struct pt *pt, struct pt_near *near, uint64_t iova,
                  struct pt_run *ret_leaf)
 {
-	const au64 *table;
+	au64 *table;
 	int err;
 
 	if (!is_near(pt))

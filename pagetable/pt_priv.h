@@ -27,7 +27,7 @@ struct pt_ops {
 	                  struct pt_gather *g);
 	/* ret_table: of level 0 on the way, or NULL. */
 	int (*walk)(const struct pt *pt, uint64_t iova, struct pt_run *ret,
-	            const au64 **ret_table);
+	            au64 **ret_table);
 	int (*walk_gen)(const struct pt *pt, uint64_t iova, const au64 *gen,
 	                struct pt_run *ret);
 };

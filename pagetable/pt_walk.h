@@ -86,7 +86,7 @@ static always_inline unsigned pt_descend(const struct pt_fmt *f,
 static always_inline int pt_tmpl_walk(const struct pt_fmt *f,
                                       const struct pt *pt, uint64_t iova,
                                       const au64 *gen, struct pt_run *ret,
-                                      const au64 **ret_table)
+                                      au64 **ret_table)
 {
 	const struct pt_geo *g = &pt->geo;
 	unsigned level;

@@ -111,7 +111,7 @@ static void told(void *ctx, sluice_iova_t iova, uint64_t len)
 	for (uint64_t i = 0; i < UNITS; i++) {
 		uint64_t at = model_iova(m, i);
 		uint64_t folded = at & pt->geo.max_iova;
-		const au64 *table;
+		au64 *table;
 		struct pt_run a;
 		struct pt_run b;
 		int err;
