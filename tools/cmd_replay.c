@@ -4,8 +4,10 @@
  * known to trace.c, what a step must do to replay_check.c.
  */
 #include "tools/replay_report.h"
+#include "tools/replay_team.h"
 #include "tools/tool.h"
 #include "tools/trace.h"
+#include "tools/trace_int.h"
 
 #include <sluice/pagetable.h>
 
@@ -75,9 +77,28 @@ static int choose(const char *value, const char *a, const char *b, int *ret)
 	return 0;
 }
 
-static int option(struct settings *s, int opt, const char *name)
+static int number(const char *name, uint32_t min, uint32_t max, uint32_t *ret)
 {
 	uint64_t n = 0;
+
+	if (tool_number(optarg, min, max, &n))
+		return tool_usage(CMD,
+		                  "--%s takes a number from %u to %u, not "
+		                  "\"%s\"",
+		                  name, min, max, optarg);
+	*ret = (uint32_t)n;
+	return TOOL_OK;
+}
+
+static uint32_t max_lanes(void)
+{
+	uint32_t n = team_processors();
+
+	return n < REPLAY_MAX_LANES ? n : REPLAY_MAX_LANES;
+}
+
+static int option(struct settings *s, int opt, const char *name)
+{
 	int which = 0, rc;
 
 	switch (opt) {
@@ -104,16 +125,32 @@ static int option(struct settings *s, int opt, const char *name)
 			                  sluice_last_error());
 		s->run.format = (enum sluice_pt_format)rc;
 		return TOOL_OK;
-	case 'p':
-	case 'r':
-		if (tool_number(optarg, 1, opt == 'p' ? 512 : 1000000, &n))
+	case 'n':
+		if (choose(optarg, "lines", "pages", &which))
 			return tool_usage(CMD,
-			                  "--%s takes a number from 1 to "
-			                  "%d, not \"%s\"",
-			                  name, opt == 'p' ? 512 : 1000000,
+			                  "--near is lines or pages, not "
+			                  "\"%s\"",
 			                  optarg);
-		*(opt == 'p' ? &s->run.poll : &s->run.repeat) = (uint32_t)n;
+		s->run.near = which ? REPLAY_NEAR_PAGES : REPLAY_NEAR_LINES;
 		return TOOL_OK;
+	case 'o':
+		if (choose(optarg, "trace", "chain", &which))
+			return tool_usage(CMD,
+			                  "--order is trace or chain, not "
+			                  "\"%s\"",
+			                  optarg);
+		s->run.order = which ? REPLAY_ORDER_CHAIN : REPLAY_ORDER_TRACE;
+		return TOOL_OK;
+	case 'p':
+		return number(name, 1, 512, &s->run.poll);
+	case 'r':
+		return number(name, 1, 1000000, &s->run.repeat);
+	case 'l':
+		return number(name, 1, max_lanes(), &s->run.lanes);
+	case 'k':
+		return number(name, 1, 1024, &s->run.copies);
+	case 't':
+		return number(name, 0, 1000, &s->run.translate);
 	case 'j':
 		s->json = optarg;
 		return TOOL_OK;
@@ -138,6 +175,11 @@ static int parse(int argc, char **argv, struct settings *s)
 	        {"format", required_argument, NULL, 'f'},
 	        {"poll", required_argument, NULL, 'p'},
 	        {"repeat", required_argument, NULL, 'r'},
+	        {"lanes", required_argument, NULL, 'l'},
+	        {"order", required_argument, NULL, 'o'},
+	        {"copies", required_argument, NULL, 'k'},
+	        {"near", required_argument, NULL, 'n'},
+	        {"translate", required_argument, NULL, 't'},
 	        {"json", required_argument, NULL, 'j'},
 	        {"help", no_argument, NULL, 'h'},
 	        {"version", no_argument, NULL, 'v'},
@@ -154,6 +196,29 @@ static int parse(int argc, char **argv, struct settings *s)
 	if (optind == argc)
 		return tool_usage(CMD, "name at least one trace (- is stdin)");
 	return TOOL_OK;
+}
+
+static int play(const char *name, const struct plan *plan,
+                const struct settings *s, struct replay_result *ret,
+                struct trace_error *err)
+{
+	struct plan many;
+	int rc;
+
+	if (s->run.copies == 1)
+		return replay_run(name, plan, &s->run, ret, err);
+	rc = replay_copies(plan, s->run.copies, &many);
+	if (rc)
+		return trace_fail(err, rc,
+		                  rc == -ENOMEM
+		                          ? "%s: no memory for the copies: "
+		                            "take fewer --copies"
+		                          : "%s: so many --copies exceed the "
+		                            "address space: take fewer",
+		                  name);
+	rc = replay_run(name, &many, &s->run, ret, err);
+	plan_free(&many);
+	return rc;
 }
 
 static int one_file(const char *path, const struct settings *s,
@@ -177,7 +242,7 @@ static int one_file(const char *path, const struct settings *s,
 	trace_free(&t);
 	if (rc)
 		return tool_failed(CMD, "%s", err.text);
-	rc = replay_run(name, &ret->plan, &s->run, &ret->run, &err);
+	rc = play(name, &ret->plan, s, &ret->run, &err);
 	free(ret->plan.act);
 	free(ret->plan.left);
 	ret->plan.act = ret->plan.left = NULL;
@@ -219,7 +284,10 @@ int cmd_replay(int argc, char **argv)
 	                             .format = SLUICE_PT_X86_64,
 	                             .poll = 32,
 	                             .repeat = 20,
-	                             .block = 128}};
+	                             .block = 128,
+	                             .lanes = 1,
+	                             .copies = 1,
+	                             .near = REPLAY_NEAR_LINES}};
 	struct tool_progress progress = {0};
 	struct replay_file *f;
 	int rc, nr, worst = TOOL_OK;

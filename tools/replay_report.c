@@ -15,11 +15,14 @@ static double ns(uint64_t ps)
 }
 
 /* A pair is two events. */
-static double pairs_per_s(const struct replay_result *r)
+static double rate(uint64_t events, uint64_t ps)
 {
-	if (!r->timed_ps)
-		return 0.0;
-	return (double)r->timed_events / 2.0 * 1e12 / (double)r->timed_ps;
+	return ps ? (double)events / 2.0 * 1e12 / (double)ps : 0.0;
+}
+
+static double pairs_per_s(const struct replay_speed *v)
+{
+	return rate(v->events, v->median_ps);
 }
 
 static const char *base(const char *path)
@@ -31,7 +34,8 @@ static const char *base(const char *path)
 
 static void row(FILE *to, const struct replay_file *f)
 {
-	const struct hist *h = &f->run.pair;
+	const struct replay_speed *v = replay_speed(&f->run);
+	const struct hist *h = &v->pair;
 
 	fprintf(to,
 	        "%-22.22s %7" PRIu64 " %6" PRIu64 " %6" PRIu64 " %7" PRIu32
@@ -40,8 +44,20 @@ static void row(FILE *to, const struct replay_file *f)
 	        base(f->name), f->events, f->maps, f->unmaps,
 	        f->plan.nr_domains, f->plan.left_pages, f->run.divergence,
 	        ns(hist_percentile(h, 0.5)), ns(hist_percentile(h, 0.99)),
-	        pairs_per_s(&f->run) / 1e6, f->run.kernel_calls,
+	        pairs_per_s(v) / 1e6, f->run.kernel_calls,
 	        f->run.invalidations);
+}
+
+/* One trace after the other. */
+static void add_speed(struct replay_speed *sum, const struct replay_speed *v)
+{
+	sum->lanes = v->lanes;
+	sum->best_ps += v->best_ps;
+	sum->median_ps += v->median_ps;
+	sum->events += v->events;
+	sum->waits += v->waits;
+	sum->polls += v->polls;
+	hist_merge(&sum->pair, &v->pair);
 }
 
 static void add(struct replay_file *sum, const struct replay_file *f)
@@ -56,9 +72,8 @@ static void add(struct replay_file *sum, const struct replay_file *f)
 	sum->run.checks += f->run.checks;
 	sum->run.kernel_calls += f->run.kernel_calls;
 	sum->run.invalidations += f->run.invalidations;
-	sum->run.timed_events += f->run.timed_events;
-	sum->run.timed_ps += f->run.timed_ps;
-	hist_merge(&sum->run.pair, &f->run.pair);
+	for (int who = 0; who < REPLAY_PLAYERS; who++)
+		add_speed(&sum->run.speed[who], &f->run.speed[who]);
 }
 
 void replay_table(FILE *to, const struct replay_opts *opts,
@@ -138,21 +153,67 @@ static void events_json(cJSON *o, const struct replay_file *f)
 	tool_json_u64(o, "left_mapped_pages", p->left_pages);
 }
 
+static void speed_json(cJSON *o, const struct replay_speed *v)
+{
+	cJSON *t;
+
+	tool_json_u64(o, "lanes", v->lanes);
+	t = cJSON_AddObjectToObject(o, "ns_per_pair");
+	cJSON_AddNumberToObject(t, "min", ns(v->pair.min));
+	cJSON_AddNumberToObject(t, "p50", ns(hist_percentile(&v->pair, 0.5)));
+	cJSON_AddNumberToObject(t, "p99", ns(hist_percentile(&v->pair, 0.99)));
+	cJSON_AddNumberToObject(o, "pairs_per_s", pairs_per_s(v));
+	cJSON_AddNumberToObject(o, "best_pairs_per_s",
+	                        rate(v->events, v->best_ps));
+	tool_json_u64(o, "ticket_waits", v->waits);
+	tool_json_u64(o, "ticket_polls", v->polls);
+}
+
+static void add_player(cJSON *list, const struct replay_speed *v)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	speed_json(o, v);
+	cJSON_AddItemToArray(list, o);
+}
+
+static double best_scaling(const struct replay_result *r)
+{
+	const struct replay_speed *many = &r->speed[REPLAY_MANY];
+
+	return many->best_ps ? (double)r->speed[REPLAY_ONE].best_ps /
+	                               (double)many->best_ps
+	                     : 0.0;
+}
+
+static void scaling_json(cJSON *o, const struct replay_result *r)
+{
+	cJSON *list = cJSON_AddArrayToObject(o, "by_lanes"), *t;
+
+	add_player(list, &r->speed[REPLAY_ONE]);
+	add_player(list, &r->speed[REPLAY_MANY]);
+	t = cJSON_AddObjectToObject(o, "scaling");
+	cJSON_AddNumberToObject(t, "median", r->scaling);
+	cJSON_AddNumberToObject(t, "best", best_scaling(r));
+	tool_json_u64(t, "chains", r->chains);
+	tool_json_u64(t, "largest_chain", r->largest);
+	tool_json_u64(t, "fullest_lane", r->fullest);
+	tool_json_u64(t, "actions", r->events);
+}
+
 static cJSON *file_json(const struct replay_file *f)
 {
 	const struct replay_result *r = &f->run;
-	cJSON *o = cJSON_CreateObject(), *t;
+	const struct replay_speed *v = replay_speed(r);
+	cJSON *o = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(o, "file", f->name);
 	events_json(o, f);
 	tool_json_u64(o, "divergence", r->divergence);
 	tool_json_u64(o, "checks", r->checks);
-	t = cJSON_AddObjectToObject(o, "ns_per_pair");
-	cJSON_AddNumberToObject(t, "min", ns(r->pair.min));
-	cJSON_AddNumberToObject(t, "p50", ns(hist_percentile(&r->pair, 0.5)));
-	cJSON_AddNumberToObject(t, "p99", ns(hist_percentile(&r->pair, 0.99)));
-	cJSON_AddNumberToObject(o, "pairs_per_s", pairs_per_s(r));
-	tool_json_u64(o, "ticket_waits", r->busy);
+	speed_json(o, v);
+	if (r->speed[REPLAY_MANY].lanes)
+		scaling_json(o, r);
 	tool_json_u64(o, "kernel_calls", r->kernel_calls);
 	tool_json_u64(o, "invalidations", r->invalidations);
 	tool_json_u64(o, "completions", r->completions);
