@@ -9,6 +9,8 @@
 #include "tools/trace.h"
 #include "tools/trace_int.h"
 
+#include "yardstick/ways.h"
+
 #include <sluice/pagetable.h>
 
 #include <errno.h>
@@ -97,6 +99,26 @@ static uint32_t max_lanes(void)
 	return n < REPLAY_MAX_LANES ? n : REPLAY_MAX_LANES;
 }
 
+static int against(const struct way **ret)
+{
+	char list[128] = "";
+	const struct way *all;
+	size_t len = 0;
+	unsigned nr;
+
+	*ret = ways_find(optarg);
+	if (*ret)
+		return TOOL_OK;
+	all = ways_all(&nr);
+	for (unsigned i = 0; i < nr && len < sizeof(list); i++)
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s",
+		                        i ? ", " : "", all[i].name);
+	return tool_usage(CMD,
+	                  "--against \"%s\": this build has %s (others need "
+	                  "their package when building)",
+	                  optarg, list);
+}
+
 static int option(struct settings *s, int opt, const char *name)
 {
 	int which = 0, rc;
@@ -141,6 +163,8 @@ static int option(struct settings *s, int opt, const char *name)
 			                  optarg);
 		s->run.order = which ? REPLAY_ORDER_CHAIN : REPLAY_ORDER_TRACE;
 		return TOOL_OK;
+	case 'a':
+		return against(&s->run.against);
 	case 'p':
 		return number(name, 1, 512, &s->run.poll);
 	case 'r':
@@ -177,6 +201,7 @@ static int parse(int argc, char **argv, struct settings *s)
 	        {"repeat", required_argument, NULL, 'r'},
 	        {"lanes", required_argument, NULL, 'l'},
 	        {"order", required_argument, NULL, 'o'},
+	        {"against", required_argument, NULL, 'a'},
 	        {"copies", required_argument, NULL, 'k'},
 	        {"near", required_argument, NULL, 'n'},
 	        {"translate", required_argument, NULL, 't'},

@@ -73,8 +73,6 @@ void machine_stats(const struct machine *m,
                    struct sluice_domain_stats *ret_sum);
 /* A timed pass of all lanes; its time. */
 int machine_pass(struct machine *m, uint64_t *ret_ps);
-/* Ticks between the first beginning and the last end. */
-struct ticks;
 
 /* ---- replay_lane.c ---- */
 /* One step; polls and tries again while the engine asks for it. Returns how

@@ -6,6 +6,8 @@
 
 #include "tools/tool.h"
 
+#include "yardstick/ways.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -177,13 +179,12 @@ static void add_player(cJSON *list, const struct replay_speed *v)
 	cJSON_AddItemToArray(list, o);
 }
 
-static double best_scaling(const struct replay_result *r)
+static double best_ratio(const struct replay_result *r, enum replay_player a,
+                         enum replay_player b)
 {
-	const struct replay_speed *many = &r->speed[REPLAY_MANY];
-
-	return many->best_ps ? (double)r->speed[REPLAY_ONE].best_ps /
-	                               (double)many->best_ps
-	                     : 0.0;
+	return r->speed[a].best_ps ? (double)r->speed[b].best_ps /
+	                                     (double)r->speed[a].best_ps
+	                           : 0.0;
 }
 
 static void scaling_json(cJSON *o, const struct replay_result *r)
@@ -194,14 +195,38 @@ static void scaling_json(cJSON *o, const struct replay_result *r)
 	add_player(list, &r->speed[REPLAY_MANY]);
 	t = cJSON_AddObjectToObject(o, "scaling");
 	cJSON_AddNumberToObject(t, "median", r->scaling);
-	cJSON_AddNumberToObject(t, "best", best_scaling(r));
+	cJSON_AddNumberToObject(t, "best", best_ratio(r, REPLAY_MANY, REPLAY_ONE));
 	tool_json_u64(t, "chains", r->chains);
 	tool_json_u64(t, "largest_chain", r->largest);
 	tool_json_u64(t, "fullest_lane", r->fullest);
 	tool_json_u64(t, "actions", r->events);
 }
 
-static cJSON *file_json(const struct replay_file *f)
+/* The way's own speed, and how often ours is that. */
+static void against_json(cJSON *o, const struct replay_opts *opts,
+                         const struct replay_result *r)
+{
+	cJSON *list = cJSON_AddArrayToObject(o, "against");
+
+	for (int many = 0; many < 2; many++) {
+		const struct replay_speed *v = &r->speed[REPLAY_WAY_ONE + many];
+		cJSON *t;
+
+		if (!v->lanes)
+			continue;
+		t = cJSON_CreateObject();
+		cJSON_AddStringToObject(t, "way", opts->against->name);
+		speed_json(t, v);
+		cJSON_AddNumberToObject(t, "ratio", r->against[many]);
+		cJSON_AddNumberToObject(t, "best_ratio",
+		                        best_ratio(r, REPLAY_ONE + many,
+		                                   REPLAY_WAY_ONE + many));
+		cJSON_AddItemToArray(list, t);
+	}
+}
+
+static cJSON *file_json(const struct replay_opts *opts,
+                        const struct replay_file *f)
 {
 	const struct replay_result *r = &f->run;
 	const struct replay_speed *v = replay_speed(r);
@@ -214,6 +239,8 @@ static cJSON *file_json(const struct replay_file *f)
 	speed_json(o, v);
 	if (r->speed[REPLAY_MANY].lanes)
 		scaling_json(o, r);
+	if (opts->against)
+		against_json(o, opts, r);
 	tool_json_u64(o, "kernel_calls", r->kernel_calls);
 	tool_json_u64(o, "invalidations", r->invalidations);
 	tool_json_u64(o, "completions", r->completions);
@@ -238,9 +265,18 @@ cJSON *replay_json(const struct replay_opts *opts, const struct replay_file *f,
 	                        sluice_pt_format_name(opts->format));
 	tool_json_u64(cfg, "poll", opts->poll);
 	tool_json_u64(cfg, "repeat", opts->repeat);
+	tool_json_u64(cfg, "lanes", opts->lanes);
+	tool_json_u64(cfg, "copies", opts->copies);
+	tool_json_u64(cfg, "translate", opts->translate);
+	cJSON_AddStringToObject(cfg, "order",
+	                        opts->order == REPLAY_ORDER_CHAIN ? "chain"
+	                                                          : "trace");
+	cJSON_AddStringToObject(cfg, "near",
+	                        opts->near == REPLAY_NEAR_PAGES ? "pages"
+	                                                        : "lines");
 	list = cJSON_AddArrayToObject(root, "files");
 	for (int i = 0; i < nr; i++)
 		if (f[i].done)
-			cJSON_AddItemToArray(list, file_json(&f[i]));
+			cJSON_AddItemToArray(list, file_json(opts, &f[i]));
 	return root;
 }

@@ -6,6 +6,7 @@
  * step is known to replay_check.c alone.
  */
 #include "tools/replay_int.h"
+#include "tools/replay_rival.h"
 
 #include "tools/trace_int.h"
 
@@ -22,6 +23,7 @@ struct show {
 	struct team *team;
 	struct replay_deal deal[2]; /* for one lane, for several */
 	struct machine machine[2];
+	struct rival *rival[2];
 	int on[2];
 };
 
@@ -54,7 +56,12 @@ static int prepare(struct show *s, int many)
 	                                    .nr = lanes};
 	s->on[many] = 1;
 	rc = machine_on(&s->machine[many]);
-	return rc ? rc : replay_checked(&s->machine[many], res);
+	if (!rc)
+		rc = replay_checked(&s->machine[many], res);
+	if (!rc && s->opts->against)
+		rc = rival_open(s->name, s->plan, s->opts, &s->deal[many],
+		                s->team, &s->rival[many], s->err);
+	return rc;
 }
 
 static int enlist(struct show *s, enum replay_player who, uint32_t lanes)
@@ -89,6 +96,22 @@ static int turn(struct show *s, int many, int64_t i)
 		v->polls += m->player[n]->polls;
 	}
 	return 0;
+}
+
+/* The way's turn, if there is one. */
+static int rival_turn(struct show *s, int many, int64_t i)
+{
+	struct replay_speed *v = &s->res->speed[many ? REPLAY_WAY_MANY
+	                                             : REPLAY_WAY_ONE];
+	uint64_t ps;
+	int rc;
+
+	if (!s->rival[many])
+		return 0;
+	rc = rival_pass(s->rival[many], i < 0, &ps, s->err);
+	if (!rc && i >= 0)
+		v->pass_ps[i] = ps;
+	return rc;
 }
 
 static int by_value(const void *a, const void *b)
@@ -150,22 +173,39 @@ static int conclude(struct show *s)
 
 		for (uint32_t i = 0; v->lanes && i < m->nr; i++)
 			hist_merge(&v->pair, &m->player[i]->pair);
+		if (s->rival[many])
+			rival_blocks(s->rival[many],
+			             &res->speed[REPLAY_WAY_ONE + many].pair);
 	}
+	res->against[0] = ratio(s, REPLAY_ONE, REPLAY_WAY_ONE, tmp);
+	res->against[1] = ratio(s, REPLAY_MANY, REPLAY_WAY_MANY, tmp);
 	free(tmp);
 	return 0;
 }
 
-static int timed(struct show *s)
+static int enlist_all(struct show *s)
 {
-	int many = s->opts->lanes > 1;
 	int rc = enlist(s, REPLAY_ONE, 1);
 
-	if (!rc && many)
-		rc = enlist(s, REPLAY_MANY, s->opts->lanes);
+	if (!rc && s->machine[1].nr)
+		rc = enlist(s, REPLAY_MANY, s->machine[1].nr);
+	if (!rc && s->rival[0])
+		rc = enlist(s, REPLAY_WAY_ONE, 1);
+	if (!rc && s->rival[1])
+		rc = enlist(s, REPLAY_WAY_MANY, s->machine[1].nr);
+	return rc;
+}
+
+static int timed(struct show *s)
+{
+	int rc = enlist_all(s);
+
 	for (int64_t i = -1; i < (int64_t)s->opts->repeat && !rc; i++) {
 		rc = turn(s, 0, i);
-		if (!rc && many)
+		if (!rc && s->on[1])
 			rc = turn(s, 1, i);
+		for (int many = 0; many < 2 && !rc; many++)
+			rc = rival_turn(s, many, i);
 	}
 	return rc ? rc : conclude(s);
 }
@@ -183,6 +223,8 @@ static int dismiss(struct show *s, int quiet)
 		off = machine_off(&s->machine[many]);
 		rc = rc ? rc : off;
 	}
+	for (int many = 0; many < 2; many++)
+		rival_close(s->rival[many]);
 	for (int many = 0; many < 2; many++)
 		replay_deal_free(&s->deal[many]);
 	for (int who = 0; who < REPLAY_PLAYERS; who++) {

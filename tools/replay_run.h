@@ -68,8 +68,8 @@ struct replay_result {
 	struct replay_speed speed[REPLAY_PLAYERS];
 	/* Medians over the passes of rate over rate, each of two passes that
 	 * ran one after the other; 0 when not measured. */
-	double scaling;                    /* many lanes to one */
-	double against[REPLAY_PLAYERS];    /* engine to way, same lanes */
+	double scaling;    /* many lanes to one */
+	double against[2]; /* engine to way, by one lane and by many */
 	/* How the trace was dealt. */
 	uint64_t chains, largest, fullest, events;
 };
