@@ -29,8 +29,8 @@ static void diverged(struct player *p, uint32_t line, uint32_t domain,
 		return;
 	if (p->m->nr == 1)
 		snprintf(p->first_bad, sizeof(p->first_bad),
-		         "%s:%u: domain %u, IOVA 0x%" PRIx64 ": %s",
-		         p->m->name, line, domain, iova, what);
+		         "%s:%u: domain %u, IOVA 0x%" PRIx64 ": %s", p->m->name,
+		         line, domain, iova, what);
 	else
 		snprintf(p->first_bad, sizeof(p->first_bad),
 		         "%s:%u: lane %u of %u, domain %u, IOVA 0x%" PRIx64
@@ -79,8 +79,7 @@ static void check_mine(struct player *p, uint32_t line, uint32_t d,
 static void peek(struct player *p, size_t i)
 {
 	const struct machine *m = p->m;
-	const struct replay_part *other =
-	        &m->deal->part[(p->id + 1) % m->nr];
+	const struct replay_part *other = &m->deal->part[(p->id + 1) % m->nr];
 	const struct replay_step *s;
 	sluice_oa_t oa;
 
@@ -112,9 +111,8 @@ static int oracle_step(struct oracle *const *by, const struct replay_step *s)
 	struct oracle *o = by[step_domain(s)];
 	uint64_t iova = step_iova(s), last = iova + s->len - 1;
 
-	return step_is_unmap(s)
-	               ? oracle_unmap(o, iova, last, NULL, NULL)
-	               : oracle_map(o, iova, last, s->oa, SLUICE_RW);
+	return step_is_unmap(s) ? oracle_unmap(o, iova, last, NULL, NULL)
+	                        : oracle_map(o, iova, last, s->oa, SLUICE_RW);
 }
 
 static int step(struct player *p, const struct replay_step *s, uint32_t line)
@@ -155,6 +153,13 @@ static void check_completions(struct player *p)
 		         "each, lazy ones none");
 }
 
+/* A lazy unmap reaches the other lanes when its batch is full or old: now. */
+static void flush(struct player *p)
+{
+	if (p->m->opts->mode == SLUICE_MODE_LAZY && player_flush(p))
+		diverged(p, 0, 0, 0, sluice_last_error());
+}
+
 /* Every step of the share, each compared at once. */
 static void walk(void *ctx, uint32_t id)
 {
@@ -172,6 +177,7 @@ static void walk(void *ctx, uint32_t id)
 		}
 	}
 	check_completions(p);
+	flush(p);
 	player_await(p, &p->m->played);
 }
 
@@ -228,6 +234,7 @@ static void empty(void *ctx, uint32_t id)
 	}
 	if (player_settle(p) < 0)
 		diverged(p, 0, 0, 0, "a completion is missing");
+	flush(p);
 	player_await(p, &p->m->cleaned);
 }
 

@@ -82,6 +82,8 @@ int player_act(struct player *p, const struct replay_step *s);
 void player_poll(struct player *p);
 /* Polls until as many completions came as were promised. 0 or -ETIMEDOUT. */
 int player_settle(struct player *p);
+/* Posts what a lazy domain holds back and waits for its tickets. */
+int player_flush(struct player *p);
 /* This lane is done; polls until all are, whose tickets wait for it. */
 void player_await(struct player *p, struct meeting *all);
 /* The timed part: every step of the share. */

@@ -40,6 +40,11 @@ void player_poll(struct player *p)
 	} while (n == POLL_ROOM);
 }
 
+int player_flush(struct player *p)
+{
+	return sluice_drain(p->lane, PATIENCE_NS);
+}
+
 static inline int act_once(const struct player *p, const struct replay_step *s)
 {
 	struct sluice_view *view = p->view[step_domain(s)];
@@ -91,8 +96,7 @@ static __attribute__((noinline)) int act_again(struct player *p,
 		/* A lazy domain would sit on its invalidations for up to a
 		 * millisecond: flush, as an allocator does that runs dry.
 		 * Lazy unmaps owe no completion that could be lost here. */
-		if (p->m->opts->mode == SLUICE_MODE_LAZY &&
-		    sluice_drain(p->lane, PATIENCE_NS) < 0)
+		if (p->m->opts->mode == SLUICE_MODE_LAZY && player_flush(p))
 			return -ETIMEDOUT;
 		rc = act_once(p, s);
 	}
@@ -133,8 +137,7 @@ int player_failed(struct player *p, const struct replay_step *s, uint32_t line,
 {
 	return trace_fail(&p->err, rc,
 	                  "%s:%u: the engine refused this %s: %s: %s",
-	                  p->m->name, line,
-	                  step_is_unmap(s) ? "unmap" : "map",
+	                  p->m->name, line, step_is_unmap(s) ? "unmap" : "map",
 	                  sluice_errname(rc), sluice_last_error());
 }
 

@@ -104,8 +104,7 @@ static int new_player(struct machine *m, uint32_t i)
 	p->waiting = calloc(m->deal->nr_chains + 1, sizeof(*p->waiting));
 	if (p->behind && p->waiting)
 		return 0;
-	return trace_fail(m->err, -ENOMEM, "%s: no memory for a lane",
-	                  m->name);
+	return trace_fail(m->err, -ENOMEM, "%s: no memory for a lane", m->name);
 }
 
 static void open_lane(void *ctx, uint32_t id)

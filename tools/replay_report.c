@@ -27,6 +27,14 @@ static double pairs_per_s(const struct replay_speed *v)
 	return rate(v->events, v->median_ps);
 }
 
+static double best_ratio(const struct replay_result *r, enum replay_player a,
+                         enum replay_player b)
+{
+	return r->speed[a].best_ps ? (double)r->speed[b].best_ps /
+	                                     (double)r->speed[a].best_ps
+	                           : 0.0;
+}
+
 static const char *base(const char *path)
 {
 	const char *s = strrchr(path, '/');
@@ -78,6 +86,83 @@ static void add(struct replay_file *sum, const struct replay_file *f)
 		add_speed(&sum->run.speed[who], &f->run.speed[who]);
 }
 
+static double share(uint64_t part, uint64_t all)
+{
+	return all ? 100.0 * (double)part / (double)all : 0.0;
+}
+
+/* One line per trace: what more lanes bring, and what keeps them from it. */
+static void scaling_row(FILE *to, const struct replay_file *f)
+{
+	const struct replay_result *r = &f->run;
+	const struct replay_speed *one = &r->speed[REPLAY_ONE];
+	const struct replay_speed *many = &r->speed[REPLAY_MANY];
+
+	fprintf(to,
+	        "%-22.22s %u lanes %.2f million pairs/s, one %.2f: x%.2f "
+	        "(best passes x%.2f)\n",
+	        base(f->name), many->lanes, pairs_per_s(many) / 1e6,
+	        pairs_per_s(one) / 1e6, r->scaling,
+	        best_ratio(r, REPLAY_MANY, REPLAY_ONE));
+	fprintf(to,
+	        "%-22s %" PRIu64 " chains, the largest %.1f %% of the events, "
+	        "the fullest lane %.1f %%\n",
+	        "", r->chains, share(r->largest, r->events),
+	        share(r->fullest, r->events));
+	if (r->fullest * many->lanes > r->events + r->events / 20)
+		fprintf(to,
+		        "%-22s too few chains for a balance: --copies %u "
+		        "replays as many devices\n",
+		        "", 4 * many->lanes);
+}
+
+static void against_row(FILE *to, const struct replay_opts *opts,
+                        const struct replay_file *f)
+{
+	for (int many = 0; many < 2; many++) {
+		const struct replay_result *r = &f->run;
+		const struct replay_speed *v = &r->speed[REPLAY_WAY_ONE + many];
+
+		if (!v->lanes)
+			continue;
+		fprintf(to,
+		        "%-22.22s %s, %u lane%s: %.2f million pairs/s, sluice "
+		        "x%.1f (best passes x%.1f)\n",
+		        base(f->name), opts->against->name, v->lanes,
+		        v->lanes == 1 ? "" : "s", pairs_per_s(v) / 1e6,
+		        r->against[many],
+		        best_ratio(r, REPLAY_ONE + many,
+		                   REPLAY_WAY_ONE + many));
+	}
+}
+
+static void head(FILE *to, const struct replay_opts *opts)
+{
+	fprintf(to,
+	        "replay: backend soft, mode %s, format %s, poll every %u "
+	        "events, %u passes\n",
+	        opts->mode == SLUICE_MODE_LAZY ? "lazy" : "strict",
+	        sluice_pt_format_name(opts->format), opts->poll, opts->repeat);
+	if (opts->lanes > 1)
+		fprintf(to, "%u lanes, %s order; times and rates are theirs\n",
+		        opts->lanes,
+		        opts->order == REPLAY_ORDER_CHAIN ? "chain" : "trace");
+	if (opts->copies > 1)
+		fprintf(to,
+		        "%u copies of each trace at a time, each shifted to "
+		        "addresses of its own, as %u devices would\n",
+		        opts->copies, opts->copies);
+	if (opts->translate)
+		fprintf(to, "%u translations after each map\n",
+		        opts->translate);
+	fprintf(to, "%-22s %7s %6s %6s %7s %6s %8s %6s %6s %8s %7s %7s\n", "",
+	        "", "", "", "", "left", "diver-", "ns per", "pair", "million",
+	        "kernel", "invali-");
+	fprintf(to, "%-22s %7s %6s %6s %7s %6s %8s %6s %6s %8s %7s %7s\n",
+	        "trace", "events", "maps", "unmaps", "domains", "pages",
+	        "gence", "p50", "p99", "pairs/s", "calls", "dations");
+}
+
 void replay_table(FILE *to, const struct replay_opts *opts,
                   const struct replay_file *f, int nr)
 {
@@ -90,17 +175,7 @@ void replay_table(FILE *to, const struct replay_opts *opts,
 		done += f[i].done;
 	if (!done)
 		return;
-	fprintf(to,
-	        "replay: backend soft, mode %s, format %s, poll every %u "
-	        "events, %u passes\n",
-	        opts->mode == SLUICE_MODE_LAZY ? "lazy" : "strict",
-	        sluice_pt_format_name(opts->format), opts->poll, opts->repeat);
-	fprintf(to, "%-22s %7s %6s %6s %7s %6s %8s %6s %6s %8s %7s %7s\n", "",
-	        "", "", "", "", "left", "diver-", "ns per", "pair", "million",
-	        "kernel", "invali-");
-	fprintf(to, "%-22s %7s %6s %6s %7s %6s %8s %6s %6s %8s %7s %7s\n",
-	        "trace", "events", "maps", "unmaps", "domains", "pages",
-	        "gence", "p50", "p99", "pairs/s", "calls", "dations");
+	head(to, opts);
 	for (int i = 0; i < nr; i++) {
 		if (!f[i].done)
 			continue;
@@ -108,6 +183,11 @@ void replay_table(FILE *to, const struct replay_opts *opts,
 		add(&sum, &f[i]);
 	}
 	row(to, &sum);
+	for (int i = 0; i < nr; i++) {
+		if (f[i].run.speed[REPLAY_MANY].lanes)
+			scaling_row(to, &f[i]);
+		against_row(to, opts, &f[i]);
+	}
 	fprintf(to,
 	        "%" PRIu64 " checks against the oracle; %" PRIu64
 	        " unmaps of what was mapped before the recording\n",
@@ -179,14 +259,6 @@ static void add_player(cJSON *list, const struct replay_speed *v)
 	cJSON_AddItemToArray(list, o);
 }
 
-static double best_ratio(const struct replay_result *r, enum replay_player a,
-                         enum replay_player b)
-{
-	return r->speed[a].best_ps ? (double)r->speed[b].best_ps /
-	                                     (double)r->speed[a].best_ps
-	                           : 0.0;
-}
-
 static void scaling_json(cJSON *o, const struct replay_result *r)
 {
 	cJSON *list = cJSON_AddArrayToObject(o, "by_lanes"), *t;
@@ -195,7 +267,8 @@ static void scaling_json(cJSON *o, const struct replay_result *r)
 	add_player(list, &r->speed[REPLAY_MANY]);
 	t = cJSON_AddObjectToObject(o, "scaling");
 	cJSON_AddNumberToObject(t, "median", r->scaling);
-	cJSON_AddNumberToObject(t, "best", best_ratio(r, REPLAY_MANY, REPLAY_ONE));
+	cJSON_AddNumberToObject(t, "best",
+	                        best_ratio(r, REPLAY_MANY, REPLAY_ONE));
 	tool_json_u64(t, "chains", r->chains);
 	tool_json_u64(t, "largest_chain", r->largest);
 	tool_json_u64(t, "fullest_lane", r->fullest);

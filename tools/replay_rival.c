@@ -185,11 +185,12 @@ static int open_tables(struct rival *r, struct trace_error *err)
 	for (uint32_t d = 0; d < r->plan->nr_domains; d++) {
 		r->table[d] = r->way->open(most_pages(r->plan, d));
 		if (!r->table[d])
-			return trace_fail(err, -ENODEV,
-			                  "%s: the way \"%s\" cannot work here "
-			                  "or has no memory: choose another for "
-			                  "--against",
-			                  r->name, r->way->name);
+			return trace_fail(
+			        err, -ENODEV,
+			        "%s: the way \"%s\" cannot work here "
+			        "or has no memory: choose another for "
+			        "--against",
+			        r->name, r->way->name);
 	}
 	return 0;
 }

@@ -80,8 +80,8 @@ static int enlist(struct show *s, enum replay_player who, uint32_t lanes)
  * the drivers' first requests did before the recording. */
 static int turn(struct show *s, int many, int64_t i)
 {
-	struct replay_speed *v = &s->res->speed[many ? REPLAY_MANY
-	                                             : REPLAY_ONE];
+	struct replay_speed *v =
+	        &s->res->speed[many ? REPLAY_MANY : REPLAY_ONE];
 	struct machine *m = &s->machine[many];
 	uint64_t ps;
 	int rc;
@@ -101,8 +101,8 @@ static int turn(struct show *s, int many, int64_t i)
 /* The way's turn, if there is one. */
 static int rival_turn(struct show *s, int many, int64_t i)
 {
-	struct replay_speed *v = &s->res->speed[many ? REPLAY_WAY_MANY
-	                                             : REPLAY_WAY_ONE];
+	struct replay_speed *v =
+	        &s->res->speed[many ? REPLAY_WAY_MANY : REPLAY_WAY_ONE];
 	uint64_t ps;
 	int rc;
 
@@ -249,8 +249,10 @@ int replay_run(const char *name, const struct plan *plan,
 	memset(ret, 0, sizeof(*ret));
 	rc = team_open(opts->lanes, &s.team);
 	if (rc)
-		return trace_fail(err, rc, "%s: no thread for a lane: take "
-		                  "fewer --lanes", name);
+		return trace_fail(err, rc,
+		                  "%s: no thread for a lane: take "
+		                  "fewer --lanes",
+		                  name);
 	rc = prepare(&s, 0);
 	if (!rc && opts->lanes > 1)
 		rc = prepare(&s, 1);

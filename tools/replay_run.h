@@ -30,12 +30,12 @@ struct replay_opts {
 	enum sluice_pt_format format;
 	enum replay_near near;
 	enum replay_order order;
-	uint32_t poll;      /* events between two polls */
-	uint32_t repeat;    /* timed passes */
-	uint32_t block;     /* events between two readings of the time */
-	uint32_t lanes;     /* 1: no scaling */
-	uint32_t copies;    /* devices that replay the trace at a time */
-	uint32_t translate; /* translations after each map */
+	uint32_t poll;             /* events between two polls */
+	uint32_t repeat;           /* timed passes */
+	uint32_t block;            /* events between two readings of the time */
+	uint32_t lanes;            /* 1: no scaling */
+	uint32_t copies;           /* devices that replay the trace at a time */
+	uint32_t translate;        /* translations after each map */
 	const struct way *against; /* NULL: none */
 };
 
@@ -52,17 +52,17 @@ struct replay_speed {
 	uint32_t lanes; /* 0: did not play */
 	/* Of a pass, from the first lane's start to the last lane's end. */
 	uint64_t best_ps, median_ps;
-	uint64_t events;   /* of a pass */
-	uint64_t waits;    /* maps that had to wait for a ticket, all passes */
-	uint64_t polls;    /* spent on that */
-	struct hist pair;  /* ps of a lane for one map and one unmap, by block */
+	uint64_t events;  /* of a pass */
+	uint64_t waits;   /* maps that had to wait for a ticket, all passes */
+	uint64_t polls;   /* spent on that */
+	struct hist pair; /* ps of a lane for one map and one unmap, by block */
 	uint64_t *pass_ps; /* while it runs */
 };
 
 struct replay_result {
-	uint64_t divergence;   /* checks that failed */
-	uint64_t checks;       /* checks made */
-	char first_bad[256];   /* the first that failed, or "" */
+	uint64_t divergence; /* checks that failed */
+	uint64_t checks;     /* checks made */
+	char first_bad[256]; /* the first that failed, or "" */
 	/* Of one pass, the checked one with all lanes. */
 	uint64_t kernel_calls, invalidations, completions;
 	struct replay_speed speed[REPLAY_PLAYERS];
@@ -75,8 +75,8 @@ struct replay_result {
 };
 
 /* The player whose times are the result's. */
-static inline const struct replay_speed *
-replay_speed(const struct replay_result *r)
+static inline const struct replay_speed *replay_speed(
+        const struct replay_result *r)
 {
 	return &r->speed[r->speed[REPLAY_MANY].lanes ? REPLAY_MANY
 	                                             : REPLAY_ONE];
