@@ -95,15 +95,17 @@ struct settings {
 	int done; /* --help or --version */
 };
 
-static int choose(const char *value, const char *a, const char *b, int *ret)
+/* One of two words: which of them, 0 or 1. */
+static int choose(const char *name, const char *a, const char *b, int *ret)
 {
-	if (!strcmp(value, a))
+	if (!strcmp(optarg, a))
 		*ret = 0;
-	else if (!strcmp(value, b))
+	else if (!strcmp(optarg, b))
 		*ret = 1;
 	else
-		return -EINVAL;
-	return 0;
+		return tool_usage(CMD, "--%s is %s or %s, not \"%s\"", name, a,
+		                  b, optarg);
+	return TOOL_OK;
 }
 
 static int number(const char *name, uint32_t min, uint32_t max, uint32_t *ret)
@@ -146,50 +148,40 @@ static int against(const struct way **ret)
 	                  optarg, list);
 }
 
+static int format(enum sluice_pt_format *ret)
+{
+	int rc = sluice_pt_format_by_name(optarg);
+
+	if (rc < 0)
+		return tool_usage(CMD, "--format \"%s\": %s", optarg,
+		                  sluice_last_error());
+	*ret = (enum sluice_pt_format)rc;
+	return TOOL_OK;
+}
+
 static int option(struct settings *s, int opt, const char *name)
 {
-	int which = 0, rc;
+	int which = 0, rc = TOOL_OK;
 
 	switch (opt) {
 	case 'm':
-		if (choose(optarg, "strict", "lazy", &which))
-			return tool_usage(CMD,
-			                  "--mode is strict or lazy, not "
-			                  "\"%s\"",
-			                  optarg);
+		rc = choose(name, "strict", "lazy", &which);
 		s->run.mode = which ? SLUICE_MODE_LAZY : SLUICE_MODE_STRICT;
-		return TOOL_OK;
+		return rc;
 	case 'c':
-		if (choose(optarg, "each", "end", &which))
-			return tool_usage(CMD,
-			                  "--check is each or end, not "
-			                  "\"%s\"",
-			                  optarg);
+		rc = choose(name, "each", "end", &which);
 		s->run.check = which ? REPLAY_CHECK_END : REPLAY_CHECK_EACH;
-		return TOOL_OK;
-	case 'f':
-		rc = sluice_pt_format_by_name(optarg);
-		if (rc < 0)
-			return tool_usage(CMD, "--format \"%s\": %s", optarg,
-			                  sluice_last_error());
-		s->run.format = (enum sluice_pt_format)rc;
-		return TOOL_OK;
+		return rc;
 	case 'n':
-		if (choose(optarg, "lines", "pages", &which))
-			return tool_usage(CMD,
-			                  "--near is lines or pages, not "
-			                  "\"%s\"",
-			                  optarg);
+		rc = choose(name, "lines", "pages", &which);
 		s->run.near = which ? REPLAY_NEAR_PAGES : REPLAY_NEAR_LINES;
-		return TOOL_OK;
+		return rc;
 	case 'o':
-		if (choose(optarg, "trace", "chain", &which))
-			return tool_usage(CMD,
-			                  "--order is trace or chain, not "
-			                  "\"%s\"",
-			                  optarg);
+		rc = choose(name, "trace", "chain", &which);
 		s->run.order = which ? REPLAY_ORDER_CHAIN : REPLAY_ORDER_TRACE;
-		return TOOL_OK;
+		return rc;
+	case 'f':
+		return format(&s->run.format);
 	case 'a':
 		return against(&s->run.against);
 	case 'p':

@@ -45,20 +45,31 @@ int player_flush(struct player *p)
 	return sluice_drain(p->lane, PATIENCE_NS);
 }
 
-static inline int act_once(const struct player *p, const struct replay_step *s)
+/* What every map asks for; va and len are the step's. */
+static const struct sluice_map_req all_alike = {
+        .prot = SLUICE_RW,
+        .flags = SLUICE_MAP_FIXED,
+};
+
+/* req: a copy of the above, so that a loop fills it once. */
+static inline int act(struct sluice_view *const *views,
+                      struct sluice_map_req *req, const struct replay_step *s)
 {
-	struct sluice_view *view = p->view[step_domain(s)];
+	struct sluice_view *view = views[step_domain(s)];
 	sluice_iova_t iova = step_iova(s);
 
-	if (!step_is_unmap(s)) {
-		struct sluice_map_req req = {.va = s->oa,
-		                             .len = s->len,
-		                             .prot = SLUICE_RW,
-		                             .flags = SLUICE_MAP_FIXED};
+	if (step_is_unmap(s))
+		return sluice_unmap(view, iova, s->len, 0, NULL);
+	req->va = s->oa;
+	req->len = s->len;
+	return sluice_map(view, req, &iova);
+}
 
-		return sluice_map(view, &req, &iova);
-	}
-	return sluice_unmap(view, iova, s->len, 0, NULL);
+static int act_once(const struct player *p, const struct replay_step *s)
+{
+	struct sluice_map_req req = all_alike;
+
+	return act(p->view, &req, s);
 }
 
 static inline int wants_again(int rc)
@@ -147,6 +158,8 @@ static int use(const struct player *p, const struct replay_step *s)
 	struct sluice_view *view = p->view[step_domain(s)];
 	uint64_t off = 0;
 
+	if (step_is_unmap(s))
+		return 0;
 	for (uint32_t i = 0; i < p->m->opts->translate; i++) {
 		sluice_oa_t oa = 0;
 
@@ -159,39 +172,33 @@ static int use(const struct player *p, const struct replay_step *s)
 	return 0;
 }
 
-/* Not when the engine wants it again. */
-static inline int finish(struct player *p, const struct replay_step *s, int rc)
-{
-	p->promised += (uint64_t)rc;
-	if (p->m->opts->translate && !step_is_unmap(s))
-		return use(p, s);
-	return 0;
-}
-
-static inline void count_down(struct player *p)
-{
-	if (--p->until_poll == 0) {
-		p->until_poll = p->m->opts->poll;
-		player_poll(p);
-	}
-}
-
 /* Steps [from, to) in the order of the trace. */
 static int block(struct player *p, size_t from, size_t to)
 {
 	const struct replay_step *step = p->part->step;
+	struct sluice_map_req req = all_alike;
+	uint32_t translate = p->m->opts->translate;
+	uint32_t until_poll = p->until_poll;
+	uint64_t promised = 0;
 
 	for (size_t i = from; i < to; i++) {
-		int rc = act_once(p, &step[i]);
+		int rc = act(p->view, &req, &step[i]);
 
 		if (unlikely(wants_again(rc)))
 			rc = act_again(p, &step[i]);
-		if (likely(rc >= 0))
-			rc = finish(p, &step[i], rc);
 		if (unlikely(rc < 0))
 			return player_failed(p, &step[i], p->part->line[i], rc);
-		count_down(p);
+		promised += (uint64_t)rc;
+		if (translate && use(p, &step[i]))
+			return player_failed(p, &step[i], p->part->line[i],
+			                     -EFAULT);
+		if (--until_poll == 0) {
+			until_poll = p->m->opts->poll;
+			player_poll(p);
+		}
 	}
+	p->until_poll = until_poll;
+	p->promised += promised;
 	return 0;
 }
 
@@ -203,8 +210,10 @@ static inline int try(struct player *p, uint32_t i)
 
 	if (unlikely(wants_again(rc)))
 		return -EAGAIN;
-	if (likely(rc >= 0))
-		rc = finish(p, s, rc);
+	if (likely(rc >= 0)) {
+		p->promised += (uint64_t)rc;
+		rc = use(p, s);
+	}
 	if (unlikely(rc < 0))
 		return player_failed(p, s, p->part->line[i], rc);
 	return 0;
