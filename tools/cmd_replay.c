@@ -43,10 +43,11 @@ static const char help_text[] =
         "  --order trace|chain  a map that waits for a ticket holds up its "
         "lane, or only\n"
         "                       what touches the same pages [trace]\n"
-        "  --near lines|pages   what stays on one lane: pages whose leaf "
-        "entries share\n"
-        "                       cache lines, or only pages that meet "
-        "[lines]\n"
+        "  --deal ranges|chains each lane gets a stretch of the address "
+        "space, or chains\n"
+        "                       wherever they lie, which makes lanes write "
+        "the same cache\n"
+        "                       lines [ranges]\n"
         "  --copies K           K copies of each trace at a time, shifted to "
         "addresses\n"
         "                       of their own, as K devices would [1]\n"
@@ -172,9 +173,9 @@ static int option(struct settings *s, int opt, const char *name)
 		rc = choose(name, "each", "end", &which);
 		s->run.check = which ? REPLAY_CHECK_END : REPLAY_CHECK_EACH;
 		return rc;
-	case 'n':
-		rc = choose(name, "lines", "pages", &which);
-		s->run.near = which ? REPLAY_NEAR_PAGES : REPLAY_NEAR_LINES;
+	case 'd':
+		rc = choose(name, "ranges", "chains", &which);
+		s->run.deal = which ? REPLAY_DEAL_CHAINS : REPLAY_DEAL_RANGES;
 		return rc;
 	case 'o':
 		rc = choose(name, "trace", "chain", &which);
@@ -222,7 +223,7 @@ static int parse(int argc, char **argv, struct settings *s)
 	        {"order", required_argument, NULL, 'o'},
 	        {"against", required_argument, NULL, 'a'},
 	        {"copies", required_argument, NULL, 'k'},
-	        {"near", required_argument, NULL, 'n'},
+	        {"deal", required_argument, NULL, 'd'},
 	        {"translate", required_argument, NULL, 't'},
 	        {"json", required_argument, NULL, 'j'},
 	        {"help", no_argument, NULL, 'h'},
@@ -331,7 +332,7 @@ int cmd_replay(int argc, char **argv)
 	                             .block = 128,
 	                             .lanes = 1,
 	                             .copies = 1,
-	                             .near = REPLAY_NEAR_LINES}};
+	                             .deal = REPLAY_DEAL_RANGES}};
 	struct tool_progress progress = {0};
 	struct replay_file *f;
 	int rc, nr, worst = TOOL_OK;

@@ -10,7 +10,8 @@
 #include <string.h>
 
 /* A leaf entry is 8 bytes for a page of 4 KiB, and processors fetch 64-byte
- * lines in pairs: 16 entries. */
+ * lines in pairs: 16 entries. They fetch further ahead, too; hence stretches.
+ */
 #define NEAR_LINES (UINT64_C(16) << 12)
 #define NEAR_PAGES (UINT64_C(1) << 12)
 
@@ -100,6 +101,48 @@ static int balance(struct replay_deal *d)
 	}
 	free(order);
 	return 0;
+}
+
+/* Cuts the spans, in order, where a part would exceed most. Returns how many
+ * parts that makes; numbers them when told to. */
+static uint64_t cut(struct replay_deal *d, uint64_t most, int number)
+{
+	uint64_t load = 0, parts = 0;
+
+	for (size_t i = 0; i < d->nr_spans; i++) {
+		struct replay_span *s = &d->span[i];
+
+		if (parts == 0 || load + s->weight > most) {
+			parts++;
+			load = 0;
+		}
+		load += s->weight;
+		if (number)
+			s->part = (uint32_t)(parts - 1);
+	}
+	return parts;
+}
+
+/* Stretches of the address space, the fullest as small as can be; unless that
+ * is much worse than what balance() has found. */
+static void stretches(struct replay_deal *d)
+{
+	uint64_t low = 1, high = d->nr;
+
+	for (size_t i = 0; i < d->nr_spans; i++)
+		low = d->span[i].weight > low ? d->span[i].weight : low;
+	while (low < high) {
+		uint64_t mid = low + (high - low) / 2;
+
+		if (cut(d, mid, 0) <= d->nr_parts)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	if (high > d->fullest + d->fullest / 20)
+		return;
+	d->fullest = high;
+	(void)cut(d, high, 1);
 }
 
 static struct replay_step step_of(const struct plan_action *a)
@@ -203,7 +246,7 @@ static void fill_spans(struct replay_deal *d, const struct plan *p)
 }
 
 static int deal(struct replay_deal *d, const struct plan *p,
-                enum replay_near near, struct replay_span **chain)
+                enum replay_dealing how, struct replay_span **chain)
 {
 	d->part = calloc(d->nr_parts, sizeof(*d->part));
 	d->span = calloc(p->nr + 1, sizeof(*d->span));
@@ -219,14 +262,16 @@ static int deal(struct replay_deal *d, const struct plan *p,
 	if (!*chain)
 		return -ENOMEM;
 	memcpy(*chain, d->span, d->nr_spans * sizeof(**chain));
-	if (near == REPLAY_NEAR_LINES)
+	if (how == REPLAY_DEAL_RANGES)
 		d->nr_spans = join(d->span, d->nr_spans, NEAR_LINES);
 	if (balance(d))
 		return -ENOMEM;
+	if (how == REPLAY_DEAL_RANGES)
+		stretches(d);
 	return write_parts(d, p, *chain);
 }
 
-int replay_deal(const struct plan *p, uint32_t parts, enum replay_near near,
+int replay_deal(const struct plan *p, uint32_t parts, enum replay_dealing how,
                 struct replay_deal *ret)
 {
 	struct replay_span *chain = NULL;
@@ -235,7 +280,7 @@ int replay_deal(const struct plan *p, uint32_t parts, enum replay_near near,
 	memset(ret, 0, sizeof(*ret));
 	ret->nr_parts = parts;
 	ret->nr = p->nr;
-	rc = deal(ret, p, near, &chain);
+	rc = deal(ret, p, how, &chain);
 	free(chain);
 	if (rc)
 		replay_deal_free(ret);

@@ -71,18 +71,22 @@ struct replay_deal {
 	uint64_t nr;      /* all actions */
 };
 
-enum replay_near {
-	/* Only pages that meet are kept together. */
-	REPLAY_NEAR_PAGES,
-	/* So are those whose leaf entries share a pair of cache lines. */
-	REPLAY_NEAR_LINES
+enum replay_dealing {
+	/* Each lane gets a stretch of the address space, as devices and queues
+	 * have theirs, so that few lanes write entries of one leaf table that
+	 * lie near each other: a processor fetches more than what it uses.
+	 * Where that does not balance, only entries in the same two cache lines
+	 * stay together. */
+	REPLAY_DEAL_RANGES,
+	/* Chain by chain, wherever they lie. */
+	REPLAY_DEAL_CHAINS
 };
 
 /* Owner of a page: a part, or this. */
 #define REPLAY_NOBODY UINT32_MAX
 
 /* 0, or -ENOMEM with nothing to free. */
-int replay_deal(const struct plan *p, uint32_t parts, enum replay_near near,
+int replay_deal(const struct plan *p, uint32_t parts, enum replay_dealing how,
                 struct replay_deal *ret);
 void replay_deal_free(struct replay_deal *d);
 

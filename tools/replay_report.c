@@ -27,8 +27,7 @@ static double pairs_per_s(const struct replay_speed *v)
 	return rate(v->events, v->median_ps);
 }
 
-static double best_ratio(const struct replay_result *r, enum replay_player a,
-                         enum replay_player b)
+static double best_ratio(const struct replay_result *r, int a, int b)
 {
 	return r->speed[a].best_ps ? (double)r->speed[b].best_ps /
 	                                     (double)r->speed[a].best_ps
@@ -344,9 +343,9 @@ cJSON *replay_json(const struct replay_opts *opts, const struct replay_file *f,
 	cJSON_AddStringToObject(cfg, "order",
 	                        opts->order == REPLAY_ORDER_CHAIN ? "chain"
 	                                                          : "trace");
-	cJSON_AddStringToObject(cfg, "near",
-	                        opts->near == REPLAY_NEAR_PAGES ? "pages"
-	                                                        : "lines");
+	cJSON_AddStringToObject(cfg, "deal",
+	                        opts->deal == REPLAY_DEAL_CHAINS ? "chains"
+	                                                         : "ranges");
 	list = cJSON_AddArrayToObject(root, "files");
 	for (int i = 0; i < nr; i++)
 		if (f[i].done)

@@ -39,7 +39,7 @@ static int prepare(struct show *s, int many)
 {
 	uint32_t lanes = many ? s->opts->lanes : 1;
 	struct replay_result *res = s->res;
-	int rc = replay_deal(s->plan, lanes, s->opts->near, &s->deal[many]);
+	int rc = replay_deal(s->plan, lanes, s->opts->deal, &s->deal[many]);
 
 	if (rc)
 		return no_memory(s);
@@ -129,8 +129,7 @@ static double median(double *x, uint32_t nr)
 }
 
 /* Median over the rounds of how often a's rate is b's. */
-static double ratio(const struct show *s, enum replay_player a,
-                    enum replay_player b, double *tmp)
+static double ratio(const struct show *s, int a, int b, double *tmp)
 {
 	const uint64_t *pa = s->res->speed[a].pass_ps;
 	const uint64_t *pb = s->res->speed[b].pass_ps;
@@ -142,7 +141,7 @@ static double ratio(const struct show *s, enum replay_player a,
 	return median(tmp, s->opts->repeat);
 }
 
-static void evaluate(struct show *s, enum replay_player who, double *tmp)
+static void evaluate(struct show *s, int who, double *tmp)
 {
 	struct replay_speed *v = &s->res->speed[who];
 

@@ -28,7 +28,7 @@ struct replay_opts {
 	enum sluice_mode mode;
 	enum replay_check check;
 	enum sluice_pt_format format;
-	enum replay_near near;
+	enum replay_dealing deal;
 	enum replay_order order;
 	uint32_t poll;             /* events between two polls */
 	uint32_t repeat;           /* timed passes */

@@ -69,7 +69,7 @@ class Usage(Case):
                      ['replay', '--lanes', '0', 'x'],
                      ['replay', '--lanes', str(CPUS + 1), 'x'],
                      ['replay', '--order', 'none', 'x'],
-                     ['replay', '--near', 'far', 'x'],
+                     ['replay', '--deal', 'cards', 'x'],
                      ['replay', '--copies', '0', 'x'],
                      ['replay', '--translate', '1001', 'x'],
                      ['replay', '--against', 'time', 'x'],
@@ -169,7 +169,7 @@ class Replay(Case):
 
     @unittest.skipIf(CPUS < 2, 'one processor: no second lane')
     def test_lanes(self):
-        for options in ([], ['--order', 'chain'], ['--near', 'pages'],
+        for options in ([], ['--order', 'chain'], ['--deal', 'chains'],
                         ['--mode', 'lazy'], ['--translate', '2'],
                         ['--copies', '3']):
             with self.subTest(options=options):

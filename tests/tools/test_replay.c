@@ -152,16 +152,16 @@ static void dealing(void **state)
 	(void)state;
 	for (int round = 0; round < 200; round++) {
 		uint32_t parts = 1 + (uint32_t)rnd(7);
-		enum replay_near near =
-		        rnd(2) ? REPLAY_NEAR_LINES : REPLAY_NEAR_PAGES;
+		enum replay_dealing how =
+		        rnd(2) ? REPLAY_DEAL_RANGES : REPLAY_DEAL_CHAINS;
 		struct replay_deal d;
 
 		for (uint64_t i = rnd(400); i > 0; i--)
 			act(rnd(2) ? TRACE_MAP : TRACE_UNMAP, (uint16_t)rnd(3),
 			    rnd(600), 1 + rnd(4));
-		assert_int_equal(replay_deal(&plan, parts, near, &d), 0);
+		assert_int_equal(replay_deal(&plan, parts, how, &d), 0);
 		assert_int_equal(d.nr_parts, parts);
-		dealt(&d, near == REPLAY_NEAR_LINES ? 16 : 1);
+		dealt(&d, how == REPLAY_DEAL_RANGES ? 16 : 1);
 		for (uint32_t p = 0; p < parts; p++)
 			linked(&d.part[p]);
 		replay_deal_free(&d);
@@ -179,7 +179,7 @@ static void chains(void **state)
 	act(TRACE_MAP, 0, 12, 2); /* touches, does not overlap */
 	act(TRACE_MAP, 1, 10, 2); /* another domain */
 	act(TRACE_UNMAP, 0, 11, 1);
-	assert_int_equal(replay_deal(&plan, 3, REPLAY_NEAR_PAGES, &d), 0);
+	assert_int_equal(replay_deal(&plan, 3, REPLAY_DEAL_CHAINS, &d), 0);
 	assert_int_equal(d.nr_chains, 3);
 	assert_int_equal(d.largest, 2);
 	assert_int_equal(d.fullest, 2);
@@ -191,7 +191,7 @@ static void chains(void **state)
 	replay_deal_free(&d);
 	/* One unmap over both makes them one. */
 	act(TRACE_UNMAP, 0, 10, 4);
-	assert_int_equal(replay_deal(&plan, 3, REPLAY_NEAR_PAGES, &d), 0);
+	assert_int_equal(replay_deal(&plan, 3, REPLAY_DEAL_CHAINS, &d), 0);
 	assert_int_equal(d.nr_chains, 2);
 	assert_int_equal(d.largest, 4);
 	replay_deal_free(&d);
@@ -203,7 +203,7 @@ static void no_action(void **state)
 	struct replay_deal d;
 
 	(void)state;
-	assert_int_equal(replay_deal(&plan, 4, REPLAY_NEAR_LINES, &d), 0);
+	assert_int_equal(replay_deal(&plan, 4, REPLAY_DEAL_RANGES, &d), 0);
 	assert_int_equal(d.nr_chains, 0);
 	assert_int_equal(d.fullest, 0);
 	assert_int_equal(replay_deal_owner(&d, 0, 0), REPLAY_NOBODY);
@@ -230,7 +230,7 @@ static void copies(void **state)
 		assert_int_equal(a->oa, plan.act[i / 3].oa);
 		assert_true(a->iova + a->len - 1 <= three.last_iova);
 	}
-	assert_int_equal(replay_deal(&three, 3, REPLAY_NEAR_LINES, &d), 0);
+	assert_int_equal(replay_deal(&three, 3, REPLAY_DEAL_RANGES, &d), 0);
 	assert_int_equal(d.nr_chains, 6);
 	assert_int_equal(d.fullest, 3);
 	replay_deal_free(&d);
@@ -301,7 +301,7 @@ static void clean(void **state)
 	make_rings();
 	for (int mode = 0; mode < 8; mode++) {
 		opts.order = mode & 1 ? REPLAY_ORDER_CHAIN : REPLAY_ORDER_TRACE;
-		opts.near = mode & 2 ? REPLAY_NEAR_PAGES : REPLAY_NEAR_LINES;
+		opts.deal = mode & 2 ? REPLAY_DEAL_CHAINS : REPLAY_DEAL_RANGES;
 		opts.translate = used[mode / 4];
 		opts.against = ways_find("naive");
 		run(n);
