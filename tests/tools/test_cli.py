@@ -26,6 +26,8 @@ TRACES = {
     'nvme-lazy.trace.gz': (23042, 1624, 258, 2),
 }
 
+CPUS = len(os.sched_getaffinity(0))
+
 HEAD = '  dd-158     [001] d.h1.     6.351896: '
 GOOD = HEAD + ('map: IOMMU: iova=0x0000000000001000 - 0x0000000000002000 '
                'paddr=0x0000000002c91000 size=4096\n')
@@ -72,6 +74,13 @@ class Usage(Case):
                      ['replay', '--poll', '-1', 'x'],
                      ['replay', '--repeat', 'many', 'x'],
                      ['replay', '--format', 'paper', 'x'],
+                     ['replay', '--lanes', '0', 'x'],
+                     ['replay', '--lanes', str(CPUS + 1), 'x'],
+                     ['replay', '--order', 'none', 'x'],
+                     ['replay', '--deal', 'cards', 'x'],
+                     ['replay', '--copies', '0', 'x'],
+                     ['replay', '--translate', '1001', 'x'],
+                     ['replay', '--against', 'time', 'x'],
                      ['replay', '--bogus', 'x'], ['replay', '--json'],
                      ['bench', '-t', '0'], ['bench', '-t', '257'],
                      ['bench', '-s', '301'], ['bench', '-g', '1025'],
@@ -175,6 +184,75 @@ class Replay(Case):
                 for f, name in zip(out['files'], TRACES):
                     self.assertEqual(os.path.basename(f['file']), name)
                     self.check(f, name)
+
+    def speed(self, f, lanes):
+        self.assertEqual(f['lanes'], lanes)
+        self.assertGreater(f['ns_per_pair']['p50'], 0)
+        self.assertGreater(f['pairs_per_s'], 0)
+        self.assertGreaterEqual(f['best_pairs_per_s'], f['pairs_per_s'])
+
+    def bundled(self, *options):
+        p = replay(*options, '--json', '-',
+                   *(os.path.join(DATA, n) for n in TRACES))
+        if p.returncode == 2 and b'this build has' in p.stderr:
+            self.skipTest('built without glib')
+        self.assertEqual(p.returncode, 0, p.stderr)
+        files = json.loads(p.stdout)['files']
+        self.assertEqual(len(files), len(TRACES))
+        for f, name in zip(files, TRACES):
+            self.check(f, name)
+        return files
+
+    @unittest.skipIf(CPUS < 2, 'one processor: no second lane')
+    def test_lanes(self):
+        for options in ([], ['--order', 'chain'], ['--deal', 'chains'],
+                        ['--mode', 'lazy'], ['--translate', '2'],
+                        ['--copies', '3']):
+            with self.subTest(options=options):
+                for f in self.bundled('--lanes', '2', *options):
+                    self.speed(f, 2)
+                    one, two = f['by_lanes']
+                    self.speed(one, 1)
+                    self.speed(two, 2)
+                    self.assertEqual(two['pairs_per_s'], f['pairs_per_s'])
+                    s = f['scaling']
+                    self.assertGreater(s['median'], 0)
+                    self.assertGreater(s['best'], 0)
+                    self.assertLessEqual(s['largest_chain'],
+                                         s['fullest_lane'])
+                    # Half each, but for what hangs together.
+                    self.assertLess(s['fullest_lane'],
+                                    0.51 * s['actions'] + 1)
+
+    def test_against(self):
+        for f in self.bundled('--against', 'glib', '--translate', '1'):
+            self.speed(f, 1)
+            way, = f['against']
+            self.assertEqual(way['way'], 'glib')
+            self.speed(way, 1)
+            self.assertGreater(way['ratio'], 0)
+            self.assertGreater(way['best_ratio'], 0)
+
+    @unittest.skipIf(CPUS < 2, 'one processor: no second lane')
+    def test_against_with_lanes(self):
+        for f in self.bundled('--against', 'glib', '--lanes', '2'):
+            self.assertEqual([w['lanes'] for w in f['against']], [1, 2])
+
+    @unittest.skipIf(CPUS < 2, 'one processor: no second lane')
+    def test_lanes_table(self):
+        p = replay('--lanes', '2', '--copies', '2', '--against', 'naive',
+                   '--translate', '1', os.path.join(DATA, 'net-lazy.trace.gz'))
+        self.assertEqual(p.returncode, 0, p.stderr)
+        for word in (b'2 lanes', b'2 copies', b'chains', b'naive, 1 lane:',
+                     b'naive, 2 lanes:', b'1 translations'):
+            self.assertIn(word, p.stdout)
+
+    @unittest.skipIf(CPUS < 2, 'one processor: no second lane')
+    def test_one_chain(self):
+        """Cannot be dealt, and says so."""
+        p = replay('--lanes', '2', '-', stdin=((GOOD + UNMAP) * 100).encode())
+        self.assertEqual(p.returncode, 0, p.stderr)
+        self.assertIn(b'too few chains', p.stdout)
 
     def test_grep_agrees(self):
         for name, (maps, unmaps, _, _) in TRACES.items():
