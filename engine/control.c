@@ -38,6 +38,7 @@ static int control_leaves(struct sluice_domain *d, uint64_t iova, uint64_t va,
 	if (rc && prot & LEAF_CLAIMED)
 		unclaim(d, NULL, va, va + len - 1);
 	if (freed.head) {
+		faa_rlx(&d->unlinked, 1);
 		/* The tables of a former user of these granules; lanes may
 		 * still be inside them. */
 		struct zombie *z = calloc(1, sizeof(*z));

@@ -54,6 +54,10 @@ struct sluice_domain {
 	struct backend *be; /* NULL: soft */
 	uint64_t lazy_ticks;
 	au32 nr_groups; /* written under lock, read by lanes */
+	/* Counts maps that unlinked tables. Who owns a page, and finds the
+	 * number that it had when it last looked, may use what it remembers of
+	 * the tables there. */
+	au64 unlinked;
 
 	pthread_mutex_t lock; /* guards everything below */
 	struct iova_space *iova;
@@ -116,10 +120,16 @@ struct sluice_view {
 	struct iova_cache *iova; /* NULL: the caller chooses */
 	uint32_t reader;         /* number in the log: the lane's id */
 	bool lazy;
-	bool plain; /* soft, with an allocator, without a VA side */
+	bool plain; /* soft, without a VA side */
 	/* Is in the lane's list of views to poll; and may be asleep in the
 	 * log: whoever wakes it puts it into the lane's inbox, once. */
 	bool awake, asleep;
+	/* Takes part in the log: from the first miss, until it has not missed
+	 * for long. Who does not translate holds no ticket up. */
+	bool reading;
+	uint32_t vain_drains;
+	uint64_t misses_then; /* at the last of them */
+	uint64_t unlinked;    /* of the domain, when near was last dropped */
 	uint32_t idle_polls;
 	uint64_t inbox_next;
 	struct invlog_view log_side;
@@ -243,6 +253,21 @@ void view_wake(void *ctx);
 /* ---- translate.c, fault.c ---- */
 /* Forgets tables: some were unlinked. */
 void view_forget(struct sluice_view *view);
+/* Takes part in the log, and no longer: then nothing is cached. */
+void view_join(struct sluice_view *view);
+void view_leave(struct sluice_view *view);
+
+/* Before a map or unmap uses what the view remembers. The caller owns the
+ * range: what was unlinked there before that is counted. */
+static inline void view_look(struct sluice_view *view)
+{
+	uint64_t now = ld_rlx(&view->domain->unlinked);
+
+	if (likely(view->unlinked == now))
+		return;
+	view_forget(view);
+	view->unlinked = now;
+}
 void fault_record(struct fault_ring *r, const struct sluice_fault *f);
 
 /* ---- view.c: posting and retiring ---- */

@@ -124,12 +124,9 @@ int sluice_lane_offline(struct sluice_lane *lane)
 		struct sluice_view *view = lane->views[i];
 
 		view_post(view);
-		/* Empty, so that the hit path fails too while offline. */
-		tlb_flush(&view->hot);
-		if (view->domain->rev)
-			tlb_flush(&view->va);
+		/* What it remembers too: the quick ways end there. */
+		view_leave(view);
 		view_forget(view);
-		invlog_offline(view->log, view->reader);
 	}
 	lane->online = false;
 	return 0;
@@ -139,8 +136,6 @@ void sluice_lane_online(struct sluice_lane *lane)
 {
 	if (lane_check(lane) || lane->online)
 		return;
-	for (uint32_t i = 0; i < lane->nr_views; i++)
-		invlog_online(lane->views[i]->log, lane->views[i]->reader);
 	lane->online = true;
 }
 
@@ -175,6 +170,8 @@ static noinline bool fall_asleep(struct sluice_view *view)
 {
 	bool woken;
 
+	if (!view->reading)
+		return view_idle(view); /* and has nothing to read */
 	if (++view->idle_polls < IDLE_POLLS || !view_idle(view))
 		return false;
 	view->idle_polls = 0;

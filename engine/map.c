@@ -175,18 +175,9 @@ static noinline int map_far(struct sluice_view *view, uint64_t iova,
 	if (unlikely(view->freed_new.nr != nr_freed))
 		view_unlinked(view);
 	/* Its neighbours will come the near way. */
-	if (len == SLUICE_PAGE_SIZE && !rc)
+	if (len <= NEAR_PAGES * SLUICE_PAGE_SIZE && !rc)
 		(void)pt_walk_near(view->pt, &view->near, iova, &run);
 	return rc;
-}
-
-static inline int map_piece(struct sluice_view *view, uint64_t iova,
-                            uint64_t va, uint64_t len, uint32_t prot)
-{
-	if (len == SLUICE_PAGE_SIZE && !view->domain->rev &&
-	    likely(pt_near_map(&view->near, iova, va, prot)))
-		return 0;
-	return map_far(view, iova, va, len, prot);
 }
 
 int map_leaves(struct sluice_view *view, uint64_t iova,
@@ -199,7 +190,7 @@ int map_leaves(struct sluice_view *view, uint64_t iova,
 	if (view->domain->be)
 		prot |= LEAF_HEAD;
 	for (uint32_t i = 0; i < nr; i++) {
-		rc = map_piece(view, at, seg[i].va, seg[i].len, prot);
+		rc = map_far(view, at, seg[i].va, seg[i].len, prot);
 		if (unlikely(rc))
 			break;
 		prot &= ~LEAF_HEAD;
@@ -289,7 +280,7 @@ static int map_one_soft(struct sluice_view *view,
 	rc = choose_iova(view, req, req->len, req->va, &at);
 	if (unlikely(rc))
 		return rc;
-	rc = map_piece(view, at, req->va, req->len, req->prot);
+	rc = map_far(view, at, req->va, req->len, req->prot);
 	if (unlikely(rc)) {
 		if (!(req->flags & SLUICE_MAP_FIXED))
 			iova_free(view->iova, at, req->len);
@@ -301,28 +292,53 @@ static int map_one_soft(struct sluice_view *view,
 	return 0;
 }
 
-/* The most common of all: one page, anywhere, its table remembered. False:
+/* A place that the caller chose, where there is no allocator. False: the long
+ * way knows what is wrong with it, if anything. */
+static always_inline bool near_fixed(const struct sluice_view *view,
+                                     uint64_t iova, uint64_t last)
+{
+	const struct sluice_domain *domain = view->domain;
+
+	return !view->iova && aligned_lg2(iova, SLUICE_PAGE_LG2) &&
+	       iova < last && iova >= ld_rlx(&domain->first) &&
+	       last <= ld_rlx(&domain->last) &&
+	       (view->passed == view->tail ||
+	        !view_is_pending(view, iova, last));
+}
+
+/* The most common of all: a few pages whose table is remembered. False:
  * nothing was done. */
-static always_inline bool map_page(struct sluice_view *view,
+static always_inline bool map_near(struct sluice_view *view,
                                    const struct sluice_map_req *req,
                                    sluice_iova_t *iova)
 {
-	uint64_t at;
+	uint64_t nr = req->len >> SLUICE_PAGE_LG2;
+	bool fixed = req->flags == SLUICE_MAP_FIXED;
+	uint64_t at = *iova;
 
-	if (!view->plain || req->len != SLUICE_PAGE_SIZE ||
-	    !aligned_lg2(req->va, SLUICE_PAGE_LG2) ||
-	    req->prot - 1 >= SLUICE_RW ||
-	    (req->flags | req->align_lg2 | req->reserved) ||
-	    !view->lane->online || lane_check(view->lane) ||
-	    iova_alloc(view->iova, SLUICE_PAGE_SIZE, SLUICE_PAGE_LG2, IOVA_ANY,
-	               &at))
+	if (!view->plain || nr - 1 >= NEAR_PAGES ||
+	    !aligned_lg2(req->va | req->len, SLUICE_PAGE_LG2) ||
+	    req->prot - 1 >= SLUICE_RW || (req->align_lg2 | req->reserved) ||
+	    !view->lane->online || lane_check(view->lane))
 		return false;
-	if (unlikely(!pt_near_map(&view->near, at, req->va, req->prot))) {
-		iova_free(view->iova, at, SLUICE_PAGE_SIZE);
+	if (fixed) {
+		if (!near_fixed(view, at, at + req->len - 1))
+			return false;
+	} else if (req->flags || !view->iova ||
+	           iova_alloc(view->iova, req->len, SLUICE_PAGE_LG2, IOVA_ANY,
+	                      &at)) {
+		return false;
+	}
+	view_look(view);
+	if (unlikely(!near_block(at, req->len) ||
+	             !pt_near_map(&view->near, at, req->va, (unsigned)nr,
+	                          req->prot))) {
+		if (!fixed)
+			iova_free(view->iova, at, req->len);
 		return false;
 	}
 	ctr_add(&view->st.maps, 1);
-	ctr_add(&view->st.map_bytes, SLUICE_PAGE_SIZE);
+	ctr_add(&view->st.map_bytes, req->len);
 	*iova = at;
 	return true;
 }
@@ -358,7 +374,7 @@ static noinline int map_any(struct sluice_view *view,
 int sluice_map(struct sluice_view *view, const struct sluice_map_req *req,
                sluice_iova_t *iova)
 {
-	if (likely(map_page(view, req, iova)))
+	if (likely(map_near(view, req, iova)))
 		return 0;
 	return map_any(view, req, iova);
 }

@@ -8,6 +8,15 @@
 
 #include "engine/engine_int.h"
 
+/* Ranges of so many pages go through remembered tables one by one. */
+#define NEAR_PAGES 16u
+
+/* Is the range served by one table of the lowest level? */
+static inline bool near_block(uint64_t iova, uint64_t len)
+{
+	return (iova ^ (iova + len - 1)) >> PT_NEAR_LG2 == 0;
+}
+
 /* Counts the pages of an unmap, for view_is_pending(). */
 void pend_filter_count(struct sluice_view *view, uint64_t iova, uint64_t len,
                        int add);

@@ -78,6 +78,8 @@ static noinline int64_t translate_far(struct sluice_view *view, uint64_t iova,
 		                        "SLUICE_READ, SLUICE_WRITE or both");
 	if (unlikely(!view->lane->online))
 		return refuse_offline();
+	if (unlikely(!view->reading))
+		view_join(view);
 	e = tlb_find_large(&view->hot, iova, access);
 	if (e) {
 		*ret_oa = iova + e->delta;
@@ -104,8 +106,8 @@ int64_t sluice_translate_miss(struct sluice_view *view, sluice_iova_t iova,
                               uint64_t len, uint32_t access,
                               sluice_oa_t *ret_oa)
 {
-	/* A lane that is offline remembers no table. */
-	if (likely(in_page(iova, len, access)) && !lane_check(view->lane) &&
+	if (likely(view->reading) && likely(in_page(iova, len, access)) &&
+	    !lane_check(view->lane) &&
 	    likely(find_near(&view->hot, &view->near, iova, access, ret_oa))) {
 		ctr_add(&view->st.misses, 1);
 		return (int64_t)len;
@@ -125,12 +127,16 @@ uint32_t sluice_translate_batch(struct sluice_view *view,
                                 uint64_t len, uint32_t access,
                                 sluice_oa_t *ret_oa, int64_t *ret_n)
 {
-	const struct pt_near near = view->near;
 	uint64_t mask = SLUICE_PAGE_SIZE - 1;
+	struct pt_near near;
 	uint32_t full = 0;
 
 	if (lane_check(view->lane) || access - 1 >= SLUICE_RW)
 		len = 0;
+	if (unlikely(!view->reading) && view->lane->online)
+		view_join(view);
+	near = view->near;
+	/* An offline lane remembers no table. */
 	/* Straight through the tables: 8 bytes a page, where an entry of the
 	 * IOTLB has 32, and nothing to write. */
 	for (uint32_t i = 0; i < n; i++) {
@@ -166,11 +172,14 @@ static noinline int64_t va_far(struct sluice_view *view, uint64_t va,
 		return msg_lit(-EINVAL, "len must not be 0");
 	if (!view->lane->online)
 		return refuse_offline();
+	if (unlikely(!view->reading))
+		view_join(view);
 	e = tlb_find_large(&view->va, va, SLUICE_READ);
 	if (e) {
 		*ret_iova = va + e->delta;
 		return (int64_t)min_u64(len, e->span - (va - e->first) + 1);
 	}
+	ctr_add(&view->st.misses, 1);
 	if (pt_walk_near(view->domain->rev, &view->va_near, va, &leaf))
 		return msg_lit(-EFAULT, "this memory is not mapped in the "
 		                        "domain");
@@ -183,11 +192,13 @@ static noinline int64_t va_far(struct sluice_view *view, uint64_t va,
 int64_t sluice_va_to_iova_miss(struct sluice_view *view, uint64_t va,
                                uint64_t len, sluice_iova_t *ret_iova)
 {
-	if (likely(in_page(va, len, SLUICE_READ)) && view->va_near.slot &&
-	    !lane_check(view->lane) &&
+	if (likely(view->reading) && likely(in_page(va, len, SLUICE_READ)) &&
+	    view->va_near.slot && !lane_check(view->lane) &&
 	    likely(find_near(&view->va, &view->va_near, va, SLUICE_READ,
-	                     ret_iova)))
+	                     ret_iova))) {
+		ctr_add(&view->st.misses, 1);
 		return (int64_t)len;
+	}
 	return va_far(view, va, len, ret_iova);
 }
 
@@ -195,6 +206,28 @@ int64_t sluice_va_to_iova_call(struct sluice_view *view, uint64_t va,
                                uint64_t len, sluice_iova_t *ret_iova)
 {
 	return sluice_va_to_iova(view, va, len, ret_iova);
+}
+
+void view_join(struct sluice_view *view)
+{
+	invlog_online(view->log, view->reader);
+	/* Maps and unmaps remember tables too, which may have been given back
+	 * since: nothing waited for this view. */
+	view_forget(view);
+	view->reading = true;
+	view->vain_drains = 0;
+	view_awake(view);
+}
+
+void view_leave(struct sluice_view *view)
+{
+	if (!view->reading)
+		return;
+	tlb_flush(&view->hot);
+	if (view->domain->rev)
+		tlb_flush(&view->va);
+	view->reading = false;
+	invlog_offline(view->log, view->reader);
 }
 
 void view_forget(struct sluice_view *view)
@@ -222,6 +255,8 @@ int sluice_hold_take(struct sluice_view *view, sluice_iova_t iova, uint64_t len,
 		               "%u ranges are held already: release some",
 		               HOLDS_MAX);
 	ret_hold->id = (uint32_t)id;
+	if (unlikely(!view->reading))
+		view_join(view);
 	return 0;
 }
 

@@ -28,12 +28,8 @@ int64_t unmap_leaves(struct sluice_domain *domain, struct sluice_view *view,
 	struct pt_run runs[RUNS];
 	uint64_t done = 0;
 
-	if (!domain->rev) {
-		if (view && last - iova == SLUICE_PAGE_SIZE - 1 &&
-		    likely(pt_near_unmap(&view->near, iova)))
-			return SLUICE_PAGE_SIZE;
+	if (!domain->rev)
 		return pt_unmap(domain->pt, iova, last, NULL);
-	}
 	/* The first round has checked the whole range: later ones fail only
 	 * for a caller who unmaps it twice at a time. What is gone is gone
 	 * then, and must be invalidated. */
@@ -119,7 +115,7 @@ static noinline int unmap_any(struct sluice_view *view, sluice_iova_t iova,
 		return rc;
 	}
 	/* No return from here: the leaves are gone. */
-	if (tlb_drop(&view->hot, iova, last))
+	if (view->hot.filled && tlb_drop(&view->hot, iova, last))
 		ctr_add(&view->st.flushes, 1);
 	view_retire(view, iova, len, cookie, view->lazy ? 0 : PEND_NOTIFY);
 	ctr_add(&view->st.unmaps, 1);
@@ -129,20 +125,35 @@ static noinline int unmap_any(struct sluice_view *view, sluice_iova_t iova,
 	return view->lazy ? 0 : 1;
 }
 
+/* The counterpart of map_near(). */
+static always_inline bool unmap_near(struct sluice_view *view, uint64_t iova,
+                                     uint64_t len)
+{
+	uint64_t nr = len >> SLUICE_PAGE_LG2;
+
+	if (!view->plain || nr - 1 >= NEAR_PAGES ||
+	    !aligned_lg2(iova | len, SLUICE_PAGE_LG2) || !view->lane->online ||
+	    lane_check(view->lane) || unlikely(!view_has_room(view)))
+		return false;
+	view_look(view);
+	if (unlikely(!near_block(iova, len)) ||
+	    unlikely(!pt_near_unmap(&view->near, iova, (unsigned)nr)))
+		return false;
+	if (view->hot.filled)
+		for (uint64_t i = 0; i < nr; i++)
+			tlb_drop_page(&view->hot,
+			              iova + (i << SLUICE_PAGE_LG2));
+	return true;
+}
+
 int sluice_unmap(struct sluice_view *view, sluice_iova_t iova, uint64_t len,
                  uint64_t cookie, struct sluice_ticket *ret_ticket)
 {
-	/* A lane that is offline remembers no table. */
-	if (!view->plain || len != SLUICE_PAGE_SIZE ||
-	    !aligned_lg2(iova, SLUICE_PAGE_LG2) || lane_check(view->lane) ||
-	    unlikely(!view_has_room(view)) ||
-	    unlikely(!pt_near_unmap(&view->near, iova)))
+	if (!unmap_near(view, iova, len))
 		return unmap_any(view, iova, len, cookie, ret_ticket);
-	tlb_drop_page(&view->hot, iova);
-	view_retire(view, iova, SLUICE_PAGE_SIZE, cookie,
-	            view->lazy ? 0 : PEND_NOTIFY);
+	view_retire(view, iova, len, cookie, view->lazy ? 0 : PEND_NOTIFY);
 	ctr_add(&view->st.unmaps, 1);
-	ctr_add(&view->st.unmap_bytes, SLUICE_PAGE_SIZE);
+	ctr_add(&view->st.unmap_bytes, len);
 	if (ret_ticket)
 		ret_ticket->seq = view->tail;
 	return view->lazy ? 0 : 1;

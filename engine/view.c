@@ -62,16 +62,26 @@ bool view_is_pending(const struct sluice_view *view, uint64_t iova,
 	return false;
 }
 
-/* Hands the batch to every lane of the domain. */
+/* Hands records to every lane of the domain that translates. Returns their
+ * ticket in the log: 0, which has passed, when there is no such lane. */
+static uint64_t post(struct sluice_view *view, const struct invlog_rec *rec,
+                     uint32_t nr)
+{
+	if (invlog_quiet(view->log))
+		return 0;
+	ctr_add(&view->st.invalidations, nr);
+	ctr_add(&view->st.posts, 1);
+	return invlog_post(view->log, view->reader, rec, nr);
+}
+
+/* Hands over the batch. */
 void view_post(struct sluice_view *view)
 {
 	uint64_t seq;
 
 	if (view->nr_batch == 0)
 		return;
-	seq = invlog_post(view->log, view->reader, view->batch, view->nr_batch);
-	ctr_add(&view->st.invalidations, view->nr_batch);
-	ctr_add(&view->st.posts, 1);
+	seq = post(view, view->batch, view->nr_batch);
 	for (; view->posted != view->tail; view->posted++)
 		view->pend[view->posted & view->pend_mask].log_seq = seq;
 	view->nr_batch = 0;
@@ -81,8 +91,9 @@ void view_post(struct sluice_view *view)
  * of it after that, finds the record before his own. */
 void view_unlinked(struct sluice_view *view)
 {
-	view->freed_new_seq =
-	        invlog_post(view->log, view->reader, &INVLOG_TABLES, 1);
+	/* Who owns a page of the range after us learns of it from us. */
+	faa_rlx(&view->domain->unlinked, 1);
+	view->freed_new_seq = post(view, &INVLOG_TABLES, 1);
 	view_forget(view);
 	view_awake(view);
 }
@@ -261,6 +272,31 @@ static uint32_t emit(struct sluice_view *view, struct sluice_completion *out,
 	return n;
 }
 
+#define VAIN_DRAINS 4096u
+
+/* Reads the log. A view that has read so often, and missed nothing between,
+ * leaves: it may have had hits, but others pay for its being told. */
+static void read_log(struct sluice_view *view)
+{
+	unsigned got = invlog_drain(view->log, view->reader, &view->log_side);
+	uint64_t misses;
+
+	if (likely(!got))
+		return;
+	if (unlikely(got & (INVLOG_GOT_FLUSH | INVLOG_GOT_TABLES)))
+		view_forget(view);
+	if (unlikely(got & INVLOG_GOT_FLUSH))
+		ctr_add(&view->st.flushes, 1);
+	misses = ld_rlx(&view->st.misses);
+	if (misses != view->misses_then) {
+		view->misses_then = misses;
+		view->vain_drains = 0;
+	} else if (unlikely(++view->vain_drains >= VAIN_DRAINS) &&
+	           !view->log_side.holds->nr) {
+		view_leave(view);
+	}
+}
+
 uint32_t view_poll(struct sluice_view *view, struct sluice_completion *out,
                    uint32_t max, bool drop)
 {
@@ -271,16 +307,8 @@ uint32_t view_poll(struct sluice_view *view, struct sluice_completion *out,
 		if (view->nr_batch && must_post(view))
 			view_post(view);
 	}
-	if (likely(lane->online)) {
-		unsigned got =
-		        invlog_drain(view->log, view->reader, &view->log_side);
-
-		if (unlikely(got)) {
-			view_forget(view);
-			if (got & INVLOG_GOT_FLUSH)
-				ctr_add(&view->st.flushes, 1);
-		}
-	}
+	if (view->reading)
+		read_log(view);
 	if (unlikely(view->freed_wait.head || view->freed_new.head))
 		free_tables(view);
 	if (view->emitted == view->tail)

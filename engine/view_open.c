@@ -70,7 +70,7 @@ static int view_alloc(struct sluice_lane *lane, struct sluice_domain *domain,
 	view->reader = lane->id;
 	view->lazy = domain->cfg.mode == SLUICE_MODE_LAZY;
 	view->pend_mask = ring - 1;
-	view->plain = !domain->be && !domain->rev && domain->iova;
+	view->plain = !domain->be && !domain->rev;
 	view->pend = calloc(ring, sizeof(*view->pend));
 	rc = view->pend ? view_alloc_sides(view) : -ENOMEM;
 	if (rc) {
@@ -144,7 +144,6 @@ int sluice_view_open(struct sluice_lane *lane, struct sluice_domain *domain,
 		view_free(view);
 		return rc;
 	}
-	invlog_online(view->log, view->reader);
 	*ret_view = view;
 	return 0;
 }
@@ -191,8 +190,7 @@ int sluice_view_close(struct sluice_view *view)
 		               "%u ranges of this view are held: call "
 		               "sluice_hold_release() first",
 		               view->log_side.holds->nr);
-	if (lane->online)
-		invlog_offline(view->log, view->reader);
+	view_leave(view);
 	leave_lane(view);
 	pthread_mutex_lock(&domain->lock);
 	domain->views[lane->id] = NULL;

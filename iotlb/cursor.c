@@ -82,6 +82,10 @@ void invlog_online(struct invlog *log, uint32_t reader)
 	if (MUTANT(ONLINE_STALE))
 		head = ld_acq(&log->head);
 	invlog_raise(log, reader);
+	/* Against invlog_quiet(): counted, then the fence, then the walks. */
+	faa_sc(&log->nr_online, 1);
+	if (!MUTANT(QUIET_UNFENCED))
+		fence_sc();
 	r->stuck = 0;
 	do {
 		/* The reader's half of the protocol with post and passed: a
@@ -110,6 +114,18 @@ void invlog_offline(struct invlog *log, uint32_t reader)
 		st_rlx(&log->reader[reader].cursor, CURSOR_OFFLINE);
 	else
 		st_rel(&log->reader[reader].cursor, CURSOR_OFFLINE);
+	/* Pairs with the load in quiet(), likewise. */
+	fsub_rel(&log->nr_online, 1);
+}
+
+bool invlog_quiet(struct invlog *log)
+{
+	/* The words were cleared, then the fence, then the load: a reader who
+	 * is not counted yet finds them cleared. */
+	if (!MUTANT(QUIET_UNFENCED))
+		fence_sc();
+	/* Acquire: pairs with offline; uses of those who left are over. */
+	return ld_acq(&log->nr_online) == 0 || MUTANT(QUIET_ALWAYS);
 }
 
 /* A reader that is joining loads a newer head than the one we have. */

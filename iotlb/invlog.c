@@ -275,8 +275,10 @@ static noinline unsigned drain(struct invlog *log, uint32_t reader,
 		if (has_holds(v))
 			holds_meet(v->holds, 0, UINT64_MAX, from);
 	}
-	if (pos != from)
+	if (pos != from) {
 		r->stuck = 0;
+		got |= INVLOG_GOT_MORE;
+	}
 	r->read_to = pos;
 	if (unlikely(has_holds(v)))
 		pos = holds_limit(v->holds, pos);

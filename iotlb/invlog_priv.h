@@ -73,8 +73,10 @@ struct invlog {
 	uint32_t max_readers;
 	au32 nr_used; /* readers 0 .. nr_used - 1 have taken part; may exceed
 	               * max_readers by the number of racing raisers */
-	/* Readers that sleep: rarely written, so posters share the line. */
+	/* Readers that sleep, and how many are online: rarely written, so
+	 * posters share the line. */
 	_Alignas(APART) au64 asleep[SLEEP_WORDS];
+	au64 nr_online;
 	_Alignas(APART) au64 head;
 	_Alignas(APART) au64 settled; /* posts below this position are over */
 };

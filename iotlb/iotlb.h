@@ -126,6 +126,11 @@ struct invlog_view {
 };
 #define INVLOG_VA_SIDE 1u
 
+/* Nobody is online: what was unmapped before the call is out of reach as it
+ * is, and need not be posted. Whoever goes online later finds the words that
+ * the calling thread has cleared. Any thread. */
+bool invlog_quiet(struct invlog *log);
+
 /* Reads what came since the last drain, drops it from the TLB and publishes
  * the cursor: every translation the lane got before, but those held, is over.
  * Owner thread, an online reader. Returns INVLOG_GOT_* bits, or 0. */
@@ -133,6 +138,7 @@ struct invlog_view {
 	1u                   /* the whole TLB was dropped: lapped, or cheaper  \
 	                      */
 #define INVLOG_GOT_TABLES 2u /* INVLOG_TABLES was read */
+#define INVLOG_GOT_MORE 4u   /* there was something to read */
 unsigned invlog_drain(struct invlog *log, uint32_t reader,
                       const struct invlog_view *view);
 

@@ -33,6 +33,8 @@ enum mutant {
 	MUTANT_HOLDS_IGNORED,    /* a cursor goes over what is held */
 	MUTANT_SLEEP_UNFENCED,   /* looks at the head before its bit is out */
 	MUTANT_WAKE_NOBODY,      /* a poster lets sleepers lie */
+	MUTANT_QUIET_UNFENCED,   /* counts before its stores are out */
+	MUTANT_QUIET_ALWAYS,     /* posts nothing although somebody reads */
 	MUTANT_CURSOR_RELAXED,
 	MUTANT_OFFLINE_RELAXED,
 	MUTANT_PASSED_RELAXED,

@@ -196,36 +196,48 @@ static always_inline bool pt_near_find(const struct pt_near *near,
 }
 
 /*
- * Maps and unmaps one page that the caller owns; prot is SLUICE_* alone. A
- * slot may not be stale here: tables must be known to be unlinked, by
- * pt_near_drop(), before a page of their block is owned anew. False: nothing
- * was done, pt_map() or pt_unmap() says more.
+ * Maps and unmaps nr pages of one block that the caller owns, fewer than a
+ * block; prot is SLUICE_* alone. A slot may not be stale here: tables must be
+ * known to be unlinked, by pt_near_drop(), before a page of their block is
+ * owned anew. False: nothing was done, pt_map() or pt_unmap() says more.
  */
 static always_inline bool pt_near_map(const struct pt_near *near, uint64_t iova,
-                                      uint64_t oa, uint32_t prot)
-{
-	au64 *slot = pt_near_slot(near, iova);
-
-	if (unlikely(!slot || prot > SLUICE_RW || !near->leaf[prot] ||
-	             oa > near->max_oa || ld_rlx(slot)))
-		return false;
-	/* Release: pairs with the walks, as in pt_store. */
-	st_rel(slot, pt_near_order(near->leaf[prot] | oa >> near->shl));
-	return true;
-}
-
-static always_inline bool pt_near_unmap(const struct pt_near *near,
-                                        uint64_t iova)
+                                      uint64_t oa, unsigned nr, uint32_t prot)
 {
 	au64 *slot = pt_near_slot(near, iova);
 	uint64_t w;
 
+	if (unlikely(!slot || prot > SLUICE_RW || !near->leaf[prot] ||
+	             oa > near->max_oa))
+		return false;
+	if (unlikely(nr > 1) &&
+	    (near->larger || near->max_oa - oa < nr * SLUICE_PAGE_SIZE))
+		return false; /* may want a larger leaf, or be refused */
+	for (unsigned i = 0; i < nr; i++)
+		if (unlikely(ld_rlx(&slot[i])))
+			return false;
+	w = near->leaf[prot] | oa >> near->shl;
+	/* Release: pairs with the walks, as in pt_store. */
+	for (unsigned i = 0; i < nr; i++, w += SLUICE_PAGE_SIZE >> near->shl)
+		st_rel(&slot[i], pt_near_order(w));
+	return true;
+}
+
+static always_inline bool pt_near_unmap(const struct pt_near *near,
+                                        uint64_t iova, unsigned nr)
+{
+	au64 *slot = pt_near_slot(near, iova);
+
 	if (unlikely(!slot))
 		return false;
-	w = pt_near_order(ld_rlx(slot));
-	if (unlikely(!w || w & near->larger))
-		return false;
-	st_rlx(slot, 0);
+	for (unsigned i = 0; i < nr; i++) {
+		uint64_t w = pt_near_order(ld_rlx(&slot[i]));
+
+		if (unlikely(!w || w & near->larger))
+			return false;
+	}
+	for (unsigned i = 0; i < nr; i++)
+		st_rlx(&slot[i], 0);
 	return true;
 }
 

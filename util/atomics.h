@@ -24,6 +24,7 @@ typedef _Atomic uint32_t au32;
 #define faa_acqrel(p, v)                                                       \
 	atomic_fetch_add_explicit((p), (v), memory_order_acq_rel)
 #define fsub_rlx(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
+#define fsub_rel(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_release)
 #define for_rel(p, v) atomic_fetch_or_explicit((p), (v), memory_order_release)
 #define fand_rel(p, v) atomic_fetch_and_explicit((p), (v), memory_order_release)
 #define for_rlx(p, v) atomic_fetch_or_explicit((p), (v), memory_order_relaxed)

@@ -222,6 +222,7 @@ static void another_lane_holds_it_back(void **state)
 	clock_up(&r, NULL);
 	assert_int_equal(sluice_lane_open(r.engine, NULL, &lane), 0);
 	assert_int_equal(sluice_view_open(lane, r.domain, &view), 0);
+	start_reading(view);
 	assert_int_equal(map(&r, M2, PAGE, &iova), 0);
 	assert_int_equal(unmap(&r, iova, PAGE), 1);
 	for (int i = 0; i < 5; i++) {

@@ -6,8 +6,9 @@
  */
 #include "tests/engine/rig.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
+
+#include "util/util.h"
 
 #define DOMAINS 64
 #define VA UINT64_C(0x7f0000001000)
@@ -55,6 +56,14 @@ static void many_down(struct many *m)
 	assert_int_equal(sluice_engine_close(m->engine), 0);
 }
 
+/* All views take part in their logs. */
+static void all_read(struct many *m)
+{
+	for (unsigned l = 0; l < 2; l++)
+		for (unsigned d = 0; d < DOMAINS; d++)
+			start_reading(m->view[l][d]);
+}
+
 static void idle(struct many *m)
 {
 	for (unsigned i = 0; i < IDLE; i++)
@@ -85,6 +94,7 @@ static void sleepers_wake(void **state)
 
 	(void)state;
 	many_up(&m);
+	all_read(&m);
 	for (unsigned round = 0; round < 3; round++) {
 		idle(&m);
 		for (unsigned d = 0; d < DOMAINS; d += 1 + round) {
@@ -111,6 +121,7 @@ static void sleepers_leave(void **state)
 
 	(void)state;
 	many_up(&m);
+	all_read(&m);
 	idle(&m);
 	/* Asleep; then woken and not yet looked at. */
 	assert_int_equal(sluice_view_close(m.view[1][5]), 0);
@@ -142,7 +153,7 @@ static void sleepers_leave(void **state)
 }
 
 static struct many both;
-static atomic_int stop;
+static au32 stop;
 
 static void *unmapper(void *arg)
 {
@@ -157,7 +168,7 @@ static void *unmapper(void *arg)
 		assert_int_equal(
 		        sluice_ticket_wait(both.view[0][d], t, 60 * SECOND), 0);
 	}
-	atomic_store_explicit(&stop, 1, memory_order_release);
+	st_rel(&stop, 1); /* pairs with sleepers_race */
 	return NULL;
 }
 
@@ -169,8 +180,9 @@ static void sleepers_race(void **state)
 
 	(void)state;
 	many_up(&both);
+	all_read(&both);
 	assert_int_equal(pthread_create(&thread, NULL, unmapper, NULL), 0);
-	while (!atomic_load_explicit(&stop, memory_order_acquire))
+	while (!ld_acq(&stop)) /* pairs with unmapper */
 		sluice_poll(both.lane[1], NULL, 0);
 	pthread_join(thread, NULL);
 	sluice_lane_adopt(both.lane[0]);
@@ -202,6 +214,7 @@ static void dead_lane(void **state)
 	assert_int_equal(sluice_view_open(lane, r.domain, &view), 0);
 	assert_int_equal(pthread_create(&thread, NULL, dies, lane), 0);
 	pthread_join(thread, NULL);
+	start_reading(view);
 	t = map_unmap(r.view, NULL);
 	assert_int_equal(sluice_ticket_wait(r.view, t, 2000000), -ETIMEDOUT);
 	assert_non_null(strstr(sluice_last_error(), "lane 1 has not polled"));
@@ -220,6 +233,52 @@ static void dead_lane(void **state)
 	rig_down(&r);
 }
 
+/* Who does not translate is not waited for, and nothing is posted for him; who
+ * has not missed for long leaves, and comes back with his next miss. */
+static void only_readers_count(void **state)
+{
+	struct sluice_domain_stats st;
+	struct sluice_lane *lane;
+	struct sluice_view *view;
+	struct sluice_ticket t;
+	struct rig r;
+	unsigned n = 0;
+
+	(void)state;
+	rig_up(&r, NULL);
+	assert_int_equal(sluice_lane_open(r.engine, NULL, &lane), 0);
+	assert_int_equal(sluice_view_open(lane, r.domain, &view), 0);
+	t = map_unmap(r.view, NULL);
+	sluice_poll(r.lane, NULL, 0);
+	assert_true(sluice_ticket_passed(r.view, t));
+	sluice_domain_get_stats(r.domain, &st);
+	assert_int_equal(st.posts, 0);
+	t = map_unmap(r.view, view);
+	do {
+		sluice_poll(r.lane, NULL, 0);
+		assert_false(sluice_ticket_passed(r.view, t));
+		sluice_poll(lane, NULL, 0);
+		sluice_poll(r.lane, NULL, 0);
+		assert_true(sluice_ticket_passed(r.view, t));
+		t = map_unmap(r.view, NULL);
+		sluice_domain_get_stats(r.domain, &st);
+		assert_int_equal(st.posts, ++n);
+	} while (n < 4097); /* the first came after a miss */
+	sluice_poll(r.lane, NULL, 0);
+	assert_true(sluice_ticket_passed(r.view, t));
+	sluice_domain_get_stats(r.domain, &st);
+	assert_int_equal(st.posts, n);
+	t = map_unmap(r.view, view);
+	sluice_poll(r.lane, NULL, 0);
+	assert_false(sluice_ticket_passed(r.view, t));
+	sluice_poll(lane, NULL, 0);
+	sluice_poll(r.lane, NULL, 0);
+	assert_true(sluice_ticket_passed(r.view, t));
+	assert_int_equal(sluice_view_close(view), 0);
+	assert_int_equal(sluice_lane_close(lane), 0);
+	rig_down(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +286,7 @@ int main(void)
 	        cmocka_unit_test(sleepers_leave),
 	        cmocka_unit_test(sleepers_race),
 	        cmocka_unit_test(dead_lane),
+	        cmocka_unit_test(only_readers_count),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

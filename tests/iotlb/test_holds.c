@@ -207,10 +207,10 @@ static void other_records(void **state)
 	fill(&h->va, 0, 1, 0);
 	id = holds_take(&h->holds, 0, UINT64_MAX);
 	invlog_post(h->f.log, 1, &INVLOG_TABLES, 1);
-	assert_int_equal(poll(h), INVLOG_GOT_TABLES);
+	assert_int_equal(poll(h), INVLOG_GOT_TABLES | INVLOG_GOT_MORE);
 	assert_true(has(&h->f.view[0], 0));
 	invlog_post(h->f.log, 1, &va, 1);
-	assert_int_equal(poll(h), 0);
+	assert_int_equal(poll(h), INVLOG_GOT_MORE);
 	assert_true(has(&h->f.view[0], 5 * PAGE));
 	assert_false(has(&h->va, 5 * PAGE));
 	assert_true(has(&h->va, 0));
@@ -222,6 +222,20 @@ static void other_records(void **state)
 	invlog_post(h->f.log, 1, &va, 1);
 	drain(&h->f, 0);
 	assert_true(has(&h->f.view[0], 5 * PAGE));
+}
+
+static void quiet(void **state)
+{
+	struct half *h = *state;
+
+	assert_true(invlog_quiet(h->f.log));
+	invlog_online(h->f.log, 0);
+	assert_false(invlog_quiet(h->f.log));
+	invlog_online(h->f.log, 3);
+	invlog_offline(h->f.log, 0);
+	assert_false(invlog_quiet(h->f.log));
+	invlog_offline(h->f.log, 3);
+	assert_true(invlog_quiet(h->f.log));
 }
 
 static void wake(void *ctx)
@@ -267,6 +281,7 @@ int main(void)
 	        T(random_holds),
 	        T(other_records),
 	        T(sleepers),
+	        T(quiet),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

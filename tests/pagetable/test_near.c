@@ -175,8 +175,8 @@ static void test_larger(void **state)
 		assert_true(walk_near(&r, BASE + PAGE, &run));
 		assert_int_equal(run.last - run.iova + 1, len);
 		assert_false(agrees(&r, BASE + PAGE));
-		assert_false(pt_near_unmap(&r.near, BASE));
-		assert_false(pt_near_map(&r.near, BASE, OA, RW));
+		assert_false(pt_near_unmap(&r.near, BASE, 1));
+		assert_false(pt_near_map(&r.near, BASE, OA, 1, RW));
 		rig_close(&r);
 	}
 }
@@ -195,8 +195,8 @@ static void test_map_unmap(void **state)
 		struct rig r;
 
 		rig_open(&r, &cfg);
-		assert_false(pt_near_map(&r.near, BASE, OA, RW));
-		assert_false(pt_near_unmap(&r.near, BASE));
+		assert_false(pt_near_map(&r.near, BASE, OA, 1, RW));
+		assert_false(pt_near_unmap(&r.near, BASE, 1));
 		assert_int_equal(pt_map(r.pt, r.pc, BASE, BASE + PAGE - 1, OA,
 		                        RW, &r.freed),
 		                 0);
@@ -206,21 +206,68 @@ static void test_map_unmap(void **state)
 			bool can = prot && prot < 4 && can_map(&r, prot);
 
 			assert_int_equal(
-			        pt_near_map(&r.near, iova, OA + PAGE, prot),
+			        pt_near_map(&r.near, iova, OA + PAGE, 1, prot),
 			        can);
 			assert_int_equal(pt_walk(r.pt, iova, &run) == 0, can);
 			if (!can)
 				continue;
 			assert_int_equal(run.oa, OA + PAGE);
 			assert_int_equal(run.prot, prot);
-			assert_false(pt_near_map(&r.near, iova, OA, prot));
-			assert_true(pt_near_unmap(&r.near, iova));
-			assert_false(pt_near_unmap(&r.near, iova));
+			assert_false(pt_near_map(&r.near, iova, OA, 1, prot));
+			assert_true(pt_near_unmap(&r.near, iova, 1));
+			assert_false(pt_near_unmap(&r.near, iova, 1));
 		}
-		assert_false(pt_near_map(&r.near, BASE + PAGE, max, RW));
-		assert_true(pt_near_map(&r.near, BASE + PAGE, max - PAGE, RW));
-		assert_true(pt_near_unmap(&r.near, BASE + PAGE));
-		assert_true(pt_near_unmap(&r.near, BASE));
+		assert_false(pt_near_map(&r.near, BASE + PAGE, max, 1, RW));
+		assert_true(
+		        pt_near_map(&r.near, BASE + PAGE, max - PAGE, 1, RW));
+		assert_true(pt_near_unmap(&r.near, BASE + PAGE, 1));
+		assert_true(pt_near_unmap(&r.near, BASE, 1));
+		assert_true(pt_is_empty(r.pt));
+		rig_close(&r);
+	}
+}
+
+/* Several pages at a time: all or none, and the walk finds each. */
+static void test_runs(void **state)
+{
+	struct sluice_pt_config cfg = {.oa_bits = 40};
+	struct pt_run run;
+	struct rig r;
+
+	(void)state;
+	for (unsigned f = 0; f < 2; f++) {
+		bool can = f == 0;
+
+		if (f == 0)
+			cfg.format = SLUICE_PT_VTDSS;
+		else
+			cfg.format = SLUICE_PT_AMDV1; /* larger leaves */
+		rig_open(&r, &cfg);
+		assert_int_equal(pt_map(r.pt, r.pc, BASE, BASE + PAGE - 1, OA,
+		                        RW, &r.freed),
+		                 0);
+		assert_true(walk_near(&r, BASE, &run));
+		assert_false(pt_near_map(&r.near, BASE - PAGE, OA, 2, RW));
+		for (unsigned nr = 1; nr < 40; nr++) {
+			uint64_t iova = BASE + nr * PAGE;
+
+			assert_int_equal(pt_near_map(&r.near, iova, OA, nr, RW),
+			                 can || nr == 1);
+			assert_false(
+			        pt_near_map(&r.near, BASE, OA, nr + 1, RW));
+			for (unsigned i = 0; i < nr && (can || nr == 1); i++) {
+				assert_true(
+				        walk_near(&r, iova + i * PAGE, &run));
+				assert_int_equal(run.oa, OA + i * PAGE);
+			}
+			assert_false(pt_near_unmap(&r.near, iova, nr + 1));
+			assert_int_equal(pt_near_unmap(&r.near, iova, nr),
+			                 can || nr == 1);
+		}
+		/* Not beyond the end of what addresses can be. */
+		assert_false(pt_near_map(&r.near, BASE + PAGE, bit64(40) - PAGE,
+		                         2, RW));
+		assert_true(pt_near_unmap(&r.near, BASE, 1));
 		assert_true(pt_is_empty(r.pt));
 		rig_close(&r);
 	}
@@ -251,9 +298,8 @@ static void test_ages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_shapes),
-	        cmocka_unit_test(test_larger),
-	        cmocka_unit_test(test_map_unmap),
+	        cmocka_unit_test(test_shapes),    cmocka_unit_test(test_larger),
+	        cmocka_unit_test(test_map_unmap), cmocka_unit_test(test_runs),
 	        cmocka_unit_test(test_ages),
 	};
 
