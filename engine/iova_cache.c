@@ -64,7 +64,8 @@ static void init_first(struct iova_cache *c)
 	c->any = c->first[IOVA_ANY];
 	c->hull = &sp->zone[sp->order[IOVA_ANY].zone[0]];
 	c->any_first = c->hull->first;
-	c->any_span = c->hull->last - c->hull->first;
+	c->any_pages = (c->hull->last - c->hull->first) >> SLUICE_PAGE_LG2;
+	c->any_pages -= min_u64(c->any_pages, c->nr_classes);
 }
 
 int iova_cache_create(struct iova_space *sp, struct iova_cache **ret_cache)
@@ -325,11 +326,10 @@ static inline int alloc(struct iova_cache *c, uint64_t len, unsigned align_lg2,
                         enum iova_window window, uint64_t *ret_iova)
 {
 	/* A length of 0 becomes the largest class: a miss. */
-	uint64_t cls = (len >> SLUICE_PAGE_LG2) - 1;
+	uint64_t cls = iova_pages(len) - 1;
 	struct iova_zone_cache *z = c->first[window];
 
-	if (likely(cls < c->nr_classes && align_lg2 <= SLUICE_PAGE_LG2 &&
-	           aligned_lg2(len, SLUICE_PAGE_LG2))) {
+	if (likely(cls < c->nr_classes && align_lg2 <= SLUICE_PAGE_LG2)) {
 		uint32_t nr = ld_rlx(&z->nr[cls]);
 		uint64_t cur;
 

@@ -151,9 +151,10 @@ struct iova_cache {
 	struct iova_space *sp;
 	uint32_t nr_classes;   /* sizes of 1..nr_classes pages are cached, */
 	uint32_t max_granules; /* so many whole granules of each zone, */
-	/* The zone that IOVA_ANY tries first: where it lies, and what is
-	 * reserved in it. */
-	uint64_t any_first, any_span;
+	/* The zone that IOVA_ANY tries first: where it begins, in which pages
+	 * of it a range below a granule begins and does not reach its end, and
+	 * what is reserved in it. */
+	uint64_t any_first, any_pages;
 	struct iova_zone_cache *any;
 	const struct iova_zone *hull;
 	/* By window, the zone that is tried first; else one without ranges. */
@@ -190,6 +191,13 @@ static inline uint64_t iova_mask(uint64_t s, uint64_t e)
 	unsigned n = left < 64 ? (unsigned)left : 64;
 
 	return mask64(n) << (s & 63);
+}
+
+/* Pages; what is not whole pages becomes a number too large for any use, so
+ * that one comparison checks both. */
+static inline uint64_t iova_pages(uint64_t bytes)
+{
+	return bytes >> SLUICE_PAGE_LG2 | bytes << (64 - SLUICE_PAGE_LG2);
 }
 
 static inline uint64_t iova_next_word(uint64_t s)

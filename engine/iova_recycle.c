@@ -93,8 +93,7 @@ static noinline void free_slow(struct iova_cache *c, uint64_t iova,
 
 void iova_free(struct iova_cache *c, uint64_t iova, uint64_t len)
 {
-	uint64_t cls = (len >> SLUICE_PAGE_LG2) - 1;
-	uint64_t last = iova + len - 1;
+	uint64_t cls = iova_pages(len) - 1;
 	struct iova_zone_cache *z = c->any;
 	uint32_t nr;
 
@@ -103,10 +102,8 @@ void iova_free(struct iova_cache *c, uint64_t iova, uint64_t len)
 	/* The zone is compared, not computed, so that the stack's address does
 	 * not wait for the range's. */
 	if (unlikely(cls >= c->nr_classes ||
-	             iova - c->any_first > c->any_span ||
-	             last - c->any_first > c->any_span ||
-	             !aligned_lg2(iova | len, SLUICE_PAGE_LG2) ||
-	             touches_hull(c->hull, iova, last))) {
+	             iova_pages(iova - c->any_first) > c->any_pages ||
+	             touches_hull(c->hull, iova, iova + len - 1))) {
 		free_slow(c, iova, len);
 		return;
 	}

@@ -424,27 +424,36 @@ int sluice_map_sg(struct sluice_view *view, const struct sluice_map_req *req,
 	return rc;
 }
 
-int sluice_iova_alloc(struct sluice_view *view, uint64_t len,
-                      uint32_t align_lg2, uint32_t flags,
-                      sluice_iova_t *ret_iova)
+static noinline int iova_alloc_as(struct sluice_view *view, uint64_t len,
+                                  uint32_t align_lg2, uint32_t flags,
+                                  sluice_iova_t *ret_iova)
 {
 	/* No memory whose leaves it could have. */
 	struct sluice_map_req req = {.align_lg2 = align_lg2,
 	                             .flags = flags | SLUICE_MAP_COMPACT};
 
-	if (lane_check(view->lane))
-		return -EPERM;
-	if (unlikely(!view->iova))
+	if (!view->iova)
 		return msg_lit(-EOPNOTSUPP, "this domain has no allocator: "
 		                            "the caller chooses every IOVA");
-	if (unlikely(len == 0 || !aligned_lg2(len, SLUICE_PAGE_LG2) ||
-	             align_lg2 > 48 ||
-	             flags & ~(SLUICE_MAP_32BIT | MAP_WINDOWS)))
+	if (len == 0 || !aligned_lg2(len, SLUICE_PAGE_LG2) || align_lg2 > 48 ||
+	    flags & ~(SLUICE_MAP_32BIT | MAP_WINDOWS))
 		return msg_lit(-EINVAL, "len must be a multiple of 4096, "
 		                        "align_lg2 at most 48 and the only "
 		                        "flags SLUICE_MAP_32BIT and "
 		                        "SLUICE_MAP_WINDOW");
 	return alloc_iova(view, &req, len, 0, ret_iova);
+}
+
+int sluice_iova_alloc(struct sluice_view *view, uint64_t len,
+                      uint32_t align_lg2, uint32_t flags,
+                      sluice_iova_t *ret_iova)
+{
+	if (lane_check(view->lane))
+		return -EPERM;
+	if (likely(view->iova && !flags && !align_lg2))
+		return iova_alloc(view->iova, len, SLUICE_PAGE_LG2, IOVA_ANY,
+		                  ret_iova);
+	return iova_alloc_as(view, len, align_lg2, flags, ret_iova);
 }
 
 void sluice_iova_free(struct sluice_view *view, sluice_iova_t iova,
