@@ -11,8 +11,10 @@
 #define LINE 64u
 #define STEPS 25       /* 2^0 .. 2^24 lines */
 #define PAGES_STEPS 15 /* of 4 KiB each */
-#define LOADS (1u << 14)
-#define ROUNDS 15
+#define LOADS                                                                  \
+	2048 /* as long as a sample of the operations: rarely preempted        \
+	      */
+#define ROUNDS 41
 #define MANY (1u << 20)
 
 static double cost[NR_TOUCHES][STEPS];
