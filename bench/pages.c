@@ -80,7 +80,7 @@ static struct pages *new_table(const struct pages_cfg *cfg)
 		}
 		cfg->way->thread_enter(p->w);
 	} else {
-		rig_check(rig_open(&p->rig, 0), "rig");
+		rig_check(rig_open_for(&p->rig, 0, cfg->nr), "rig");
 	}
 	for (uint64_t i = 0; i < cfg->nr; i++) {
 		p->iova[i] = WINDOW + i * PAGE;

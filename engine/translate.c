@@ -122,38 +122,63 @@ int64_t sluice_translate_call(struct sluice_view *view, sluice_iova_t iova,
 	return sluice_translate(view, iova, len, access, ret_oa);
 }
 
+/* Translations that are under way together: as many misses of the cache as a
+ * core can have. */
+#define GROUP 16u
+
+/* Straight through the tables: 8 bytes a page, where an entry of the IOTLB has
+ * 32, and nothing to write. First all words are asked for, then read. */
+static always_inline uint32_t translate_group(struct sluice_view *view,
+                                              const struct pt_near *near,
+                                              const uint64_t *iova, uint32_t n,
+                                              uint64_t len, uint32_t access,
+                                              uint64_t *ret_oa, int64_t *ret_n)
+{
+	uint64_t mask = SLUICE_PAGE_SIZE - 1;
+	const au64 *slot[GROUP];
+	uint32_t full = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		slot[i] = pt_near_slot(near, iova[i]);
+		__builtin_prefetch((const void *)slot[i]);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t off = iova[i] & mask;
+		uint64_t w;
+
+		if (likely(slot[i] && len - 1 <= mask - off) &&
+		    likely(pt_near_read(near, slot[i], access, &w))) {
+			ret_oa[i] = pt_near_oa(near, w) | off;
+			ret_n[i] = (int64_t)len;
+			full++;
+			continue;
+		}
+		ret_n[i] = sluice_translate(view, iova[i], len, access,
+		                            &ret_oa[i]);
+		full += ret_n[i] == (int64_t)len;
+	}
+	return full;
+}
+
 uint32_t sluice_translate_batch(struct sluice_view *view,
                                 const sluice_iova_t *iova, uint32_t n,
                                 uint64_t len, uint32_t access,
                                 sluice_oa_t *ret_oa, int64_t *ret_n)
 {
-	uint64_t mask = SLUICE_PAGE_SIZE - 1;
 	struct pt_near near;
-	uint32_t full = 0;
+	uint32_t full = 0, i;
 
 	if (lane_check(view->lane) || access - 1 >= SLUICE_RW)
 		len = 0;
+	/* An offline lane remembers no table. */
 	if (unlikely(!view->reading) && view->lane->online)
 		view_join(view);
 	near = view->near;
-	/* An offline lane remembers no table. */
-	/* Straight through the tables: 8 bytes a page, where an entry of the
-	 * IOTLB has 32, and nothing to write. */
-	for (uint32_t i = 0; i < n; i++) {
-		uint64_t off = iova[i] & mask;
-		uint64_t w;
-
-		if (likely(len - 1 <= mask - off &&
-		           pt_near_find(&near, iova[i], access, &w))) {
-			ret_oa[i] = pt_near_oa(&near, w) | off;
-			ret_n[i] = (int64_t)len;
-		} else {
-			ret_n[i] = sluice_translate(view, iova[i], len, access,
-			                            &ret_oa[i]);
-		}
-		full += ret_n[i] == (int64_t)len;
-	}
-	return full;
+	for (i = 0; n - i >= GROUP; i += GROUP)
+		full += translate_group(view, &near, iova + i, GROUP, len,
+		                        access, ret_oa + i, ret_n + i);
+	return full + translate_group(view, &near, iova + i, n - i, len, access,
+	                              ret_oa + i, ret_n + i);
 }
 
 static noinline int64_t va_far(struct sluice_view *view, uint64_t va,

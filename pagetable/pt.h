@@ -181,18 +181,24 @@ static always_inline uint64_t pt_near_order(uint64_t w)
 /* True: iova lies in a leaf of one page that allows access (1..3) and has
  * *ret_word. False says nothing. Pairs with the release of a leaf, as every
  * walk. */
+static always_inline bool pt_near_read(const struct pt_near *near,
+                                       const au64 *slot, uint32_t access,
+                                       uint64_t *ret_word)
+{
+	uint64_t w = pt_near_order(ld_acq(slot));
+
+	*ret_word = w;
+	return likely((w & near->bits[access]) == near->want[access]);
+}
+
 static always_inline bool pt_near_find(const struct pt_near *near,
                                        uint64_t iova, uint32_t access,
                                        uint64_t *ret_word)
 {
 	const au64 *slot = pt_near_slot(near, iova);
-	uint64_t w;
 
-	if (unlikely(!slot))
-		return false;
-	w = pt_near_order(ld_acq(slot));
-	*ret_word = w;
-	return likely((w & near->bits[access]) == near->want[access]);
+	return likely(slot != NULL) &&
+	       pt_near_read(near, slot, access, ret_word);
 }
 
 /*
@@ -252,6 +258,8 @@ static always_inline uint32_t pt_near_prot(const struct pt_near *near,
 {
 	uint32_t prot = 0;
 
+	if (likely((w & near->bits[SLUICE_RW]) == near->want[SLUICE_RW]))
+		return SLUICE_RW;
 	for (uint32_t a = SLUICE_READ; a <= SLUICE_WRITE; a++)
 		if ((w & near->bits[a]) == near->want[a])
 			prot |= a;
