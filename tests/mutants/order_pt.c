@@ -43,13 +43,15 @@ static const struct play plays[] = {
         {"entry", SLUICE_PT_AMDV1, 16 * PAGE, 1, false, NOTHING, false},
         {"claim", SLUICE_PT_X86_64, 3 * PAGE, 1, true, NOTHING, false},
         {"protect", SLUICE_PT_X86_64, 4 * PAGE, 1, false, PROTECT, false},
-        {"protect-break", SLUICE_PT_ARM_LPAE_S1, 16 * PAGE, 1, false, PROTECT, true},
+        {"protect-break", SLUICE_PT_ARM_LPAE_S1, 16 * PAGE, 1, false, PROTECT,
+         true},
         {"split", SLUICE_PT_X86_64, M2, 1, false, SPLIT, false},
         {"split-entry", SLUICE_PT_AMDV1, 16 * PAGE, 1, false, SPLIT, false},
         {"split-break", SLUICE_PT_ARM_LPAE_S1, M2, 1, false, SPLIT, true},
         {"promote", SLUICE_PT_X86_64, PAGE, 512, false, PROMOTE, false},
         {"promote-entry", SLUICE_PT_AMDV1, PAGE, 16, false, PROMOTE, false},
-        {"promote-break", SLUICE_PT_ARM_LPAE_S1, PAGE, 16, false, PROMOTE, true},
+        {"promote-break", SLUICE_PT_ARM_LPAE_S1, PAGE, 16, false, PROMOTE,
+         true},
 };
 
 static struct {
@@ -59,7 +61,7 @@ static struct {
 	uint64_t *map_note, *change_note; /* of each round */
 	au32 stop, wrong;
 	au64 steady[BLOCKS]; /* round + 1 while a block is mapped; no order */
-	au64 seen, changed; /* walks that found something, or a change */
+	au64 seen, changed;  /* walks that found something, or a change */
 } world;
 
 static uint64_t play_len(void)

@@ -46,10 +46,10 @@ static void hold(unsigned id, uint64_t round)
 
 		expect(sluice_pt_map(pt, at, at + id * G1, PAGE, SLUICE_RW) ==
 		       0);
-		expect(sluice_pt_walk(pt, at, &e) == 0 &&
-		       e.oa == at + id * G1);
+		expect(sluice_pt_walk(pt, at, &e) == 0 && e.oa == at + id * G1);
 		expect(sluice_pt_walk(pt, at + PAGE - 2 * id * PAGE, &e) != 0);
-		expect(sluice_pt_walk(pt, G1 + t * M2, &e) == 0 && e.oa == t * PAGE);
+		expect(sluice_pt_walk(pt, G1 + t * M2, &e) == 0 &&
+		       e.oa == t * PAGE);
 	}
 	expect(sluice_pt_detach(pt, G1, G1) == 0);
 	expect(sluice_pt_reclaim(pt, G1, G1) >= 0);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A lane that sleeps on its descriptor. The first completion of three wakes it, the
- * second comes about when it is awake, the third at once, and the next three
- * wait for the answer: a bell that is not rung for the last is missed, nothing
- * else would wake the lane.
+ * A lane that sleeps on its descriptor. The first completion of three wakes it,
+ * the second comes about when it is awake, the third at once, and the next
+ * three wait for the answer: a bell that is not rung for the last is missed,
+ * nothing else would wake the lane.
  *
- * Arguments: completions. 0: fine, 1: a completion lay there with a silent bell.
+ * Arguments: completions. 0: fine, 1: a completion lay there with a silent
+ * bell.
  */
 #include <poll.h>
 #include <pthread.h>
