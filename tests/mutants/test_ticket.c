@@ -202,6 +202,31 @@ static void unlinked_table_waits(void **state)
 	two_down(&t);
 }
 
+static void completions_that_do_not_fit_wait(void **state)
+{
+	struct sluice_completion c;
+	sluice_iova_t iova[3];
+	struct two t;
+
+	(void)state;
+	two_up(&t, NULL);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(map(&t.r, VA + i * PAGE, PAGE, &iova[i]), 0);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(sluice_unmap(t.r.view, iova[i], PAGE, i, NULL),
+		                 1);
+	assert_int_equal(sluice_poll(t.r.lane, &c, 1), 0);
+	sluice_poll(t.lane, NULL, 0);
+	for (uint64_t i = 0; i < 3; i++) {
+		assert_int_equal(sluice_poll(t.r.lane, &c, 1), 1);
+		assert_int_equal(c.cookie, i);
+		assert_int_equal(c.iova, iova[i]);
+		assert_int_equal(c.result, 0);
+	}
+	assert_int_equal(sluice_poll(t.r.lane, &c, 1), 0);
+	two_down(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +237,7 @@ int main(void)
 	        cmocka_unit_test(does_not_wait_for_a_closed_view),
 	        cmocka_unit_test(offline_lane_leaves_no_batch),
 	        cmocka_unit_test(unlinked_table_waits),
+	        cmocka_unit_test(completions_that_do_not_fit_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
