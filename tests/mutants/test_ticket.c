@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The way of an unmap to its ticket, step by step, with two lanes that one
+ * thread plays: what makes a lazy batch go out, whom a ticket waits for and for
+ * whom not, and what may not be used before.
+ */
+#include "tests/engine/rig.h"
+
+#include "util/util.h"
+
+#define IOVA UINT64_C(0x40000000)
+#define VA UINT64_C(0x200000000000)
+#define NEVER (1u << 30)
+
+struct two {
+	struct rig r; /* lane and view of the one who unmaps */
+	struct sluice_lane *lane;
+	struct sluice_view *view;
+};
+
+static void two_up(struct two *t, const struct sluice_domain_cfg *cfg)
+{
+	rig_up(&t->r, cfg);
+	assert_int_equal(sluice_lane_open(t->r.engine, NULL, &t->lane), 0);
+	assert_int_equal(sluice_view_open(t->lane, t->r.domain, &t->view), 0);
+}
+
+static void two_down(struct two *t)
+{
+	if (t->view)
+		assert_int_equal(sluice_view_close(t->view), 0);
+	assert_int_equal(sluice_lane_close(t->lane), 0);
+	rig_down(&t->r);
+}
+
+static bool passes(struct two *t, struct sluice_ticket ticket)
+{
+	for (int i = 0; i < 4; i++) {
+		sluice_poll(t->r.lane, NULL, 0);
+		if (t->view)
+			sluice_poll(t->lane, NULL, 0);
+	}
+	return sluice_ticket_passed(t->r.view, ticket);
+}
+
+static struct sluice_ticket unmap_one(struct two *t, uint64_t pages)
+{
+	struct sluice_ticket ticket;
+	sluice_iova_t iova;
+
+	assert_int_equal(map(&t->r, VA, pages * PAGE, &iova), 0);
+	assert_true(sluice_unmap(t->r.view, iova, pages * PAGE, 0, &ticket) >=
+	            0);
+	return ticket;
+}
+
+static void lazy_by_bytes(void **state)
+{
+	const struct sluice_domain_cfg cfg = {.mode = SLUICE_MODE_LAZY,
+	                                      .lazy_entries = NEVER,
+	                                      .lazy_bytes = 16 * PAGE,
+	                                      .lazy_us = NEVER};
+	struct sluice_ticket first;
+	struct two t;
+
+	(void)state;
+	two_up(&t, &cfg);
+	first = unmap_one(&t, 15);
+	assert_false(passes(&t, first));
+	unmap_one(&t, 1);
+	assert_true(passes(&t, first));
+	two_down(&t);
+}
+
+static void lazy_by_time(void **state)
+{
+	const struct sluice_domain_cfg cfg = {.mode = SLUICE_MODE_LAZY,
+	                                      .lazy_entries = NEVER,
+	                                      .lazy_bytes = (uint64_t)NEVER
+	                                                    << 20,
+	                                      .lazy_us = 20000};
+	uint64_t start = clock_ns();
+	struct sluice_ticket ticket;
+	struct two t;
+
+	(void)state;
+	two_up(&t, &cfg);
+	ticket = unmap_one(&t, 1);
+	while (!passes(&t, ticket))
+		assert_true(clock_ns() - start < 10 * SECOND);
+	/* The clock of the lanes is not this one: half will do. */
+	assert_true(clock_ns() - start > SECOND / 100);
+	two_down(&t);
+}
+
+/* A part of what was unmapped, by every page of it. */
+static void busy_until_the_ticket(void **state)
+{
+	static const uint64_t sizes[] = {1, 4, 64, 65, 300};
+	struct two t;
+
+	(void)state;
+	two_up(&t, &caller_iova);
+	for (unsigned i = 0; i < NR_OF(sizes); i++) {
+		uint64_t len = sizes[i] * PAGE;
+		struct sluice_ticket ticket;
+
+		assert_int_equal(map_fixed(&t.r, VA, len, IOVA), 0);
+		assert_int_equal(sluice_unmap(t.r.view, IOVA, len, 0, &ticket),
+		                 1);
+		sluice_poll(t.r.lane, NULL, 0);
+		for (uint64_t at = 0; at < len; at += PAGE)
+			assert_int_equal(map_fixed(&t.r, VA, PAGE, IOVA + at),
+			                 -EBUSY);
+		assert_int_equal(
+		        map_fixed(&t.r, VA, 100 * PAGE, IOVA - 99 * PAGE),
+		        -EBUSY);
+		assert_int_equal(map_fixed(&t.r, VA, PAGE, IOVA + len), 0);
+		assert_true(passes(&t, ticket));
+		assert_int_equal(map_fixed(&t.r, VA, len, IOVA), 0);
+		assert_int_equal(unmap(&t.r, IOVA, len + PAGE), 1);
+		sluice_poll(t.lane, NULL, 0);
+		assert_true(passes(&t, (struct sluice_ticket){0}));
+		while (sluice_drain(t.r.lane, 0))
+			sluice_poll(t.lane, NULL, 0);
+	}
+	two_down(&t);
+}
+
+static void waits_for_a_lane_that_is_there(void **state)
+{
+	struct sluice_ticket ticket;
+	struct two t;
+
+	(void)state;
+	two_up(&t, NULL);
+	ticket = unmap_one(&t, 1);
+	for (int i = 0; i < 100; i++)
+		sluice_poll(t.r.lane, NULL, 0);
+	assert_false(sluice_ticket_passed(t.r.view, ticket));
+	sluice_poll(t.lane, NULL, 0);
+	sluice_poll(t.r.lane, NULL, 0);
+	assert_true(sluice_ticket_passed(t.r.view, ticket));
+	two_down(&t);
+}
+
+static void does_not_wait_for_a_closed_view(void **state)
+{
+	struct sluice_ticket ticket;
+	struct two t;
+
+	(void)state;
+	two_up(&t, NULL);
+	assert_int_equal(sluice_view_close(t.view), 0);
+	t.view = NULL;
+	ticket = unmap_one(&t, 1);
+	assert_true(passes(&t, ticket));
+	two_down(&t);
+}
+
+/* Nobody but the lane itself could post what it has gathered. */
+static void offline_lane_leaves_no_batch(void **state)
+{
+	const struct sluice_domain_cfg cfg = {.mode = SLUICE_MODE_LAZY,
+	                                      .lazy_entries = NEVER,
+	                                      .lazy_us = NEVER};
+	sluice_iova_t iova;
+	sluice_oa_t oa;
+	struct two t;
+
+	(void)state;
+	two_up(&t, &cfg);
+	assert_int_equal(map(&t.r, VA, PAGE, &iova), 0);
+	assert_int_equal(sluice_translate(t.view, iova, 1, RW, &oa), 1);
+	assert_int_equal(unmap(&t.r, iova, PAGE), 0);
+	sluice_lane_offline(t.r.lane);
+	sluice_poll(t.lane, NULL, 0);
+	assert_int_equal(sluice_translate(t.view, iova, 1, RW, &oa), -EFAULT);
+	sluice_lane_online(t.r.lane);
+	while (sluice_drain(t.r.lane, 0))
+		sluice_poll(t.lane, NULL, 0);
+	two_down(&t);
+}
+
+/* A large leaf takes the place of a table in which others may be walking. */
+static void unlinked_table_waits(void **state)
+{
+	struct two t;
+
+	(void)state;
+	two_up(&t, &caller_iova);
+	assert_int_equal(map_fixed(&t.r, VA, PAGE, IOVA), 0);
+	assert_int_equal(unmap(&t.r, IOVA, PAGE), 1);
+	sluice_poll(t.r.lane, NULL, 0);
+	sluice_poll(t.lane, NULL, 0);
+	assert_int_equal(sluice_drain(t.r.lane, SECOND), 0);
+	assert_int_equal(map_fixed(&t.r, VA, M2, IOVA), 0);
+	assert_int_equal(sluice_drain(t.r.lane, SECOND / 1000), -ETIMEDOUT);
+	assert_int_equal(sluice_view_close(t.r.view), -EBUSY);
+	sluice_poll(t.lane, NULL, 0);
+	assert_int_equal(sluice_drain(t.r.lane, SECOND), 0);
+	two_down(&t);
+}
+
+static void completions_that_do_not_fit_wait(void **state)
+{
+	struct sluice_completion c;
+	sluice_iova_t iova[3];
+	struct two t;
+
+	(void)state;
+	two_up(&t, NULL);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(map(&t.r, VA + i * PAGE, PAGE, &iova[i]), 0);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(sluice_unmap(t.r.view, iova[i], PAGE, i, NULL),
+		                 1);
+	assert_int_equal(sluice_poll(t.r.lane, &c, 1), 0);
+	sluice_poll(t.lane, NULL, 0);
+	for (uint64_t i = 0; i < 3; i++) {
+		assert_int_equal(sluice_poll(t.r.lane, &c, 1), 1);
+		assert_int_equal(c.cookie, i);
+		assert_int_equal(c.iova, iova[i]);
+		assert_int_equal(c.result, 0);
+	}
+	assert_int_equal(sluice_poll(t.r.lane, &c, 1), 0);
+	two_down(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(lazy_by_bytes),
+	        cmocka_unit_test(lazy_by_time),
+	        cmocka_unit_test(busy_until_the_ticket),
+	        cmocka_unit_test(waits_for_a_lane_that_is_there),
+	        cmocka_unit_test(does_not_wait_for_a_closed_view),
+	        cmocka_unit_test(offline_lane_leaves_no_batch),
+	        cmocka_unit_test(unlinked_table_waits),
+	        cmocka_unit_test(completions_that_do_not_fit_wait),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
