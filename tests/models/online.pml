@@ -228,6 +228,7 @@ inline passed()
 #endif
 	}
 	load(me, USED, nr, O_USED_LD);
+	/* Telling may be early: who compares may miss what was told. */
 	atomic {
 		if
 		:: nr > 0 -> load(me, CURSOR, cursor, O_CURSOR_LD)
