@@ -16,8 +16,8 @@
 
 #define BURST 64
 #define ROUNDS 512
-#define FEW_ROUNDS 5
-#define CALLS 8
+#define FEW_ROUNDS 3
+#define CALLS 2
 #define BUDGET_NS UINT64_C(50000000)
 #define VA UINT64_C(0x7f0000001000)
 

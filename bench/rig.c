@@ -63,17 +63,25 @@ static void *poll_forever(void *arg)
 	struct sluice_completion c[8];
 	struct sluice_lane *lane = NULL;
 	struct sluice_view *view = NULL;
+	sluice_oa_t oa;
 	int rc;
 
 	rig_pin(p->cpu);
 	rc = sluice_lane_open(p->rig->engine, NULL, &lane);
 	if (rc >= 0)
 		rc = sluice_view_open(lane, p->rig->domain, &view);
+	/* Only who translates holds a ticket up. */
+	if (rc >= 0)
+		rc = sluice_translate(view, p->rig->polled, 1, SLUICE_READ,
+		                      &oa) < 0;
 	/* Pairs with the acquire in start_poller(): the view is there. */
 	atomic_store_explicit(&p->ready, rc < 0 ? -1 : 1, memory_order_release);
 	while (rc >= 0 &&
-	       !atomic_load_explicit(&p->rig->stop, memory_order_relaxed))
+	       !atomic_load_explicit(&p->rig->stop, memory_order_relaxed)) {
 		sluice_poll(lane, c, 8);
+		(void)sluice_translate(view, p->rig->polled, 1, SLUICE_READ,
+		                       &oa);
+	}
 	(void)sluice_view_close(view);
 	(void)sluice_lane_close(lane);
 	return NULL;
@@ -97,13 +105,27 @@ static int start_poller(struct rig *rig, unsigned i)
 
 int rig_open(struct rig *rig, unsigned pollers)
 {
+	return rig_open_for(rig, pollers, 0);
+}
+
+int rig_open_for(struct rig *rig, unsigned pollers, uint64_t pages)
+{
+	struct sluice_domain_cfg cfg = {0};
+	struct sluice_map_req req = {
+	        .va = POLLED_VA, .len = PAGE, .prot = SLUICE_READ};
+
+	/* A slot for each lowest table, where the default has too few. */
+	while (cfg.walk_entries < pages / 512 && pages / 512 > 8192)
+		cfg.walk_entries = cfg.walk_entries ? 2 * cfg.walk_entries : 16;
 	memset(rig, 0, sizeof(*rig));
 	rig_check(sluice_engine_open(NULL, &rig->engine), "engine");
-	rig_check(sluice_domain_create(rig->engine, NULL, &rig->domain),
+	rig_check(sluice_domain_create(rig->engine, &cfg, &rig->domain),
 	          "domain");
 	rig_check(sluice_lane_open(rig->engine, NULL, &rig->lane), "lane");
 	rig_check(sluice_view_open(rig->lane, rig->domain, &rig->view), "view");
 	rig->nr_pollers = pollers < MAX_POLLERS ? pollers : MAX_POLLERS;
+	if (rig->nr_pollers)
+		rig_check(sluice_map(rig->view, &req, &rig->polled), "map");
 	for (unsigned i = 0; i < rig->nr_pollers; i++)
 		if (start_poller(rig, i))
 			return -1;

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #define PAGE UINT64_C(4096)
+#define POLLED_VA UINT64_C(0x7e0000001000)
 #define MAX_POLLERS 3
 
 struct poller {
@@ -32,12 +33,15 @@ struct rig {
 	struct sluice_view *view;
 	struct poller poller[MAX_POLLERS];
 	unsigned nr_pollers;
+	sluice_iova_t polled; /* a page that the pollers translate */
 	_Atomic int stop;
 };
 
 /* pollers: threads with a lane and a view that do nothing but poll. 0 or -1
  * (told on stderr); rig_close() also takes what a failed open left. */
 int rig_open(struct rig *rig, unsigned pollers);
+/* The same, for a domain of so many pages. */
+int rig_open_for(struct rig *rig, unsigned pollers, uint64_t pages);
 void rig_close(struct rig *rig);
 
 /* Polls until the ticket has passed. */
@@ -68,8 +72,15 @@ void cases_translate(void);
 void cases_map(void);
 void cases_unmap(void);
 void cases_alloc(void);
+void cases_iova(void);
 void cases_invalidate(void);
 void cases_floor(void);
 void cases_format(void);
+void cases_random(void);
+void cases_scale(void);
+void cases_memory(void);
+
+/* B23 in a process of its own: prints the bytes of a page. Exit code. */
+int memory_child(const char *who);
 
 #endif

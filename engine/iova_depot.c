@@ -66,6 +66,7 @@ bool iova_depot_put(struct iova_space *sp, unsigned zone, uint32_t cls,
 		return false;
 	sp->mags[idx].nr = nr;
 	memcpy(sp->mags[idx].range, ranges, nr * sizeof(*ranges));
+	faa_rlx(&sp->depot_pages, (uint64_t)nr * (cls + 1));
 	push(sp, &sp->depot[zone][cls], idx);
 	return true;
 }
@@ -81,6 +82,7 @@ uint32_t iova_depot_get(struct iova_space *sp, unsigned zone, uint32_t cls,
 	nr = sp->mags[idx].nr;
 	memcpy(ranges, sp->mags[idx].range, nr * sizeof(*ranges));
 	push(sp, &sp->mag_free, idx);
+	fsub_rlx(&sp->depot_pages, (uint64_t)nr * (cls + 1));
 	return nr;
 }
 

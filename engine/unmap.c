@@ -2,25 +2,28 @@
 /*
  * Unmap on a lane: the leaves go at once, everything else is queued.
  */
-#include "engine/engine_int.h"
+#include "engine/pend.h"
 
 #include <errno.h>
 
 #define RUNS 32
 
-/* Gives the VA side back for each run that had claimed it. */
-static void unclaim(struct sluice_domain *domain, const struct pt_gather *g)
+void unclaim(struct sluice_domain *domain, struct sluice_view *view,
+             uint64_t va, uint64_t last)
 {
-	for (uint32_t i = 0; i < g->nr; i++) {
-		const struct pt_run *run = &g->run[i];
+	struct invlog_rec rec = {va | INVLOG_VA_SIDE, last};
 
-		if (run->prot & LEAF_CLAIMED)
-			(void)pt_unmap(domain->rev, run->oa,
-			               run->oa + (run->last - run->iova), NULL);
+	(void)pt_unmap(domain->rev, va, last, NULL);
+	if (view) {
+		tlb_drop(&view->va, va, last);
+		view_note(view, rec.first, rec.last);
+	} else {
+		(void)invlog_post(domain->log, INVLOG_NOBODY, &rec, 1);
 	}
 }
 
-int64_t unmap_leaves(struct sluice_domain *domain, uint64_t iova, uint64_t last)
+int64_t unmap_leaves(struct sluice_domain *domain, struct sluice_view *view,
+                     uint64_t iova, uint64_t last)
 {
 	struct pt_run runs[RUNS];
 	uint64_t done = 0;
@@ -40,7 +43,12 @@ int64_t unmap_leaves(struct sluice_domain *domain, uint64_t iova, uint64_t last)
 
 		if (n <= 0)
 			return done ? (int64_t)done : n;
-		unclaim(domain, &g);
+		/* Gives the VA side back for each run that had claimed it. */
+		for (uint32_t i = 0; i < g.nr; i++)
+			if (runs[i].prot & LEAF_CLAIMED)
+				unclaim(domain, view, runs[i].oa,
+				        runs[i].oa +
+				                (runs[i].last - runs[i].iova));
 		done += (uint64_t)n;
 	}
 	return (int64_t)done;
@@ -88,8 +96,9 @@ static int check_unmap(const struct sluice_view *view, uint64_t iova,
 	return 0;
 }
 
-int sluice_unmap(struct sluice_view *view, sluice_iova_t iova, uint64_t len,
-                 uint64_t cookie, struct sluice_ticket *ret_ticket)
+static noinline int unmap_any(struct sluice_view *view, sluice_iova_t iova,
+                              uint64_t len, uint64_t cookie,
+                              struct sluice_ticket *ret_ticket)
 {
 	uint64_t last;
 	int64_t n;
@@ -97,7 +106,7 @@ int sluice_unmap(struct sluice_view *view, sluice_iova_t iova, uint64_t len,
 
 	rc = check_unmap(view, iova, len, &last);
 	if (likely(rc == 0)) {
-		n = unmap_leaves(view->domain, iova, last);
+		n = unmap_leaves(view->domain, view, iova, last);
 		if (unlikely(n < 0))
 			rc = unmap_error((int)n);
 	}
@@ -106,8 +115,42 @@ int sluice_unmap(struct sluice_view *view, sluice_iova_t iova, uint64_t len,
 		return rc;
 	}
 	/* No return from here: the leaves are gone. */
-	if (tlb_drop(&view->hot, iova, last))
+	if (view->hot.filled && tlb_drop(&view->hot, iova, last))
 		ctr_add(&view->st.flushes, 1);
+	view_retire(view, iova, len, cookie, view->lazy ? 0 : PEND_NOTIFY);
+	ctr_add(&view->st.unmaps, 1);
+	ctr_add(&view->st.unmap_bytes, len);
+	if (ret_ticket)
+		ret_ticket->seq = view->tail;
+	return view->lazy ? 0 : 1;
+}
+
+/* The counterpart of map_near(). */
+static always_inline bool unmap_near(struct sluice_view *view, uint64_t iova,
+                                     uint64_t len)
+{
+	uint64_t nr = len >> SLUICE_PAGE_LG2;
+
+	if (!view->plain || nr - 1 >= NEAR_PAGES ||
+	    !aligned_lg2(iova | len, SLUICE_PAGE_LG2) || !view->lane->online ||
+	    lane_check(view->lane) || unlikely(!view_has_room(view)))
+		return false;
+	view_look(view);
+	if (unlikely(!near_block(iova, len)) ||
+	    unlikely(!pt_near_unmap(&view->near, iova, (unsigned)nr)))
+		return false;
+	if (view->hot.filled)
+		for (uint64_t i = 0; i < nr; i++)
+			tlb_drop_page(&view->hot,
+			              iova + (i << SLUICE_PAGE_LG2));
+	return true;
+}
+
+int sluice_unmap(struct sluice_view *view, sluice_iova_t iova, uint64_t len,
+                 uint64_t cookie, struct sluice_ticket *ret_ticket)
+{
+	if (!unmap_near(view, iova, len))
+		return unmap_any(view, iova, len, cookie, ret_ticket);
 	view_retire(view, iova, len, cookie, view->lazy ? 0 : PEND_NOTIFY);
 	ctr_add(&view->st.unmaps, 1);
 	ctr_add(&view->st.unmap_bytes, len);

@@ -49,13 +49,14 @@ def bench_rows(doc):
     count = doc.get('counters', {})
     for r in doc['results']:
         ns = r['ns']
-        naive = r.get('impl') == 'naive'
+        impl = r.get('impl', 'sluice')
+        ours = impl == 'sluice'
         calls = inval = None
-        if not naive and r['name'] in ('map', 'unmap'):
+        if ours and r['name'] in ('map', 'unmap'):
             calls = count.get(f'kernel_{r["name"]}s')
-        if not naive and r['name'] == 'unmap':
+        if ours and r['name'] == 'unmap':
             inval = count.get('invalidations')
-        yield (f'bench {r["name"]}{" (naive)" if naive else ""}', r['mode'],
+        yield (f'bench {r["name"]}{"" if ours else f" ({impl})"}', r['mode'],
                number(r['ops_per_s']), number(ns['p50']), number(ns['p99']),
                number(calls), number(inval), '-')
 
@@ -88,7 +89,8 @@ def main():
 replay   DMA traces recorded from a real kernel, run through the engine; each
          step is compared with a simple model of what must be mapped.
 bench    one operation over and over; naive: the same job done with a mutex, a
-         tree and a hash table.
+         tree and a hash table; glib, rte_hash, rculfhash: with tables of
+         these packages.
 ticket   from the unmap until the memory is out of reach; others go on meanwhile.
 pairs/s  one map and one unmap (bench rows: operations of that name) a second.
 p50 p99  half, and 99 of 100, took at most this long.

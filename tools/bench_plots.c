@@ -41,7 +41,7 @@ static FILE *open_in(const char *dir, const char *name, char *path, size_t room)
 	return f;
 }
 
-static void curve(FILE *f, const char *impl, const char *op,
+static void curve(FILE *f, const char *impl, const char *op, uint32_t threads,
                   const struct hist *h)
 {
 	uint64_t seen = 0;
@@ -49,7 +49,7 @@ static void curve(FILE *f, const char *impl, const char *op,
 	if (!h->count)
 		return;
 	/* Titles end at a space, hence the dash. */
-	fprintf(f, "%s-%s\n", impl, op);
+	fprintf(f, "%s-%s-x%u\n", impl, op, threads);
 	for (unsigned i = 0; i < HIST_BUCKETS; i++) {
 		double share = (double)seen / (double)h->count;
 
@@ -81,9 +81,20 @@ static int gnuplot(const char *dir)
 	return WEXITSTATUS(status);
 }
 
-int bench_plots(const struct bench_rig *rig)
+static void curves(FILE *f, const struct bench_report *rep)
 {
-	const char *dir = rig->opts->report;
+	for (uint32_t r = 0; r < rep->nr_runs; r++)
+		for (uint32_t i = 0; i < bench_nr_impls(rep->opts); i++)
+			for (int op = 0; op < BENCH_NR_OPS; op++)
+				curve(f, bench_impl_name(rep->opts, i),
+				      bench_op_name((enum bench_op)op),
+				      rep->run[r].threads,
+				      &rep->run[r].times[i].op[op]);
+}
+
+int bench_plots(const struct bench_report *rep)
+{
+	const char *dir = rep->opts->report;
 	char path[4096];
 	FILE *f;
 	int rc;
@@ -93,12 +104,7 @@ int bench_plots(const struct bench_rig *rig)
 	f = open_in(dir, "latency.dat", path, sizeof(path));
 	if (!f)
 		return TOOL_FAILED;
-	for (int op = 0; op < BENCH_NR_OPS; op++)
-		curve(f, "sluice", bench_op_name((enum bench_op)op),
-		      &rig->ours.op[op]);
-	for (int op = 0; op < BENCH_NR_OPS; op++)
-		curve(f, "naive", bench_op_name((enum bench_op)op),
-		      &rig->naive_times.op[op]);
+	curves(f, rep);
 	if (fclose(f))
 		return tool_failed(BENCH_CMD, "%s: %s", path, strerror(errno));
 	f = open_in(dir, "latency.gp", path, sizeof(path));

@@ -1,26 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What `sluice bench` prints: three lines in the manner of the kernel's
- * dma_map_benchmark, a table, JSON (sluice-bench/1). Measures nothing.
+ * What `sluice bench` prints for people: three lines in the manner of the
+ * kernel's dma_map_benchmark, tables. Measures nothing.
  */
 #include "tools/bench.h"
 
-#include "tools/tool.h"
+#include "yardstick/ways.h"
 
 #include <inttypes.h>
-#include <string.h>
-#include <sys/utsname.h>
-#include <unistd.h>
-
-#ifndef SLUICE_COMMIT
-#define SLUICE_COMMIT "unknown"
-#endif
 
 const char *bench_op_name(enum bench_op op)
 {
-	static const char *const names[] = {
-	        "map",           "unmap",          "ticket",
-	        "translate_hit", "translate_miss", "pair"};
+	static const char *const names[] = {"map",
+	                                    "unmap",
+	                                    "ticket",
+	                                    "translate",
+	                                    "translate_batch",
+	                                    "translate_hit",
+	                                    "translate_miss",
+	                                    "pair"};
 
 	return names[op];
 }
@@ -32,16 +30,46 @@ const char *bench_mode_name(enum bench_mode mode)
 	return names[mode];
 }
 
+const char *bench_impl_name(const struct bench_opts *o, uint32_t impl)
+{
+	return impl == BENCH_OURS ? "sluice" : o->other[impl - 1]->name;
+}
+
+uint32_t bench_nr_impls(const struct bench_opts *o)
+{
+	return 1 + o->nr_others;
+}
+
+double bench_rate(const struct bench_run *run, uint32_t impl, enum bench_op op)
+{
+	double mean = hist_mean(&run->times[impl].op[op]);
+
+	return mean > 0.0 ? run->threads * 1e12 / mean : 0.0;
+}
+
+double bench_efficiency(const struct bench_report *rep, uint32_t run,
+                        uint32_t impl, enum bench_op op)
+{
+	const struct bench_run *r = &rep->run[run], *base = rep->run;
+	double alone;
+
+	for (uint32_t i = 0; i < rep->nr_runs; i++)
+		if (rep->run[i].threads < base->threads)
+			base = &rep->run[i];
+	alone = bench_rate(base, impl, op) / base->threads;
+	if (rep->nr_runs < 2 || alone <= 0.0)
+		return 0.0;
+	return bench_rate(r, impl, op) / r->threads / alone;
+}
+
 static double ns(uint64_t ps)
 {
 	return (double)ps / 1000.0;
 }
 
-static double rate(const struct bench_rig *rig, const struct hist *h)
+static double p50(const struct bench_run *run, uint32_t impl, enum bench_op op)
 {
-	double mean = hist_mean(h);
-
-	return mean > 0.0 ? rig->opts->threads * 1e12 / mean : 0.0;
+	return ns(hist_percentile(&run->times[impl].op[op], 0.5));
 }
 
 static void kernel_line(FILE *to, const char *what, const struct hist *h)
@@ -50,190 +78,149 @@ static void kernel_line(FILE *to, const char *what, const struct hist *h)
 	        what, hist_mean(h) / 1e6, hist_stddev(h) / 1e6);
 }
 
-static void row(FILE *to, const struct bench_rig *rig, enum bench_op op)
-{
-	const struct hist *h = &rig->ours.op[op];
-	const struct hist *n = &rig->naive_times.op[op];
-
-	if (!h->count)
-		return;
-	fprintf(to, "%-14s %8.1f %8.1f %8.1f %8.1f %10.2f", bench_op_name(op),
-	        ns(h->min), ns(hist_percentile(h, 0.5)),
-	        ns(hist_percentile(h, 0.99)), ns(hist_percentile(h, 0.999)),
-	        op == BENCH_TICKET ? 0.0 : rate(rig, h) / 1e6);
-	if (n->count) {
-		double mine = ns(hist_percentile(h, 0.5));
-		double theirs = ns(hist_percentile(n, 0.5));
-
-		fprintf(to, " %9.1f %6.1fx", theirs,
-		        mine > 0.0 ? theirs / mine : 0.0);
-	}
-	fputc('\n', to);
-}
-
-void bench_print(FILE *to, const struct bench_rig *rig)
+static void head(FILE *to, const struct bench_opts *o,
+                 const struct bench_run *run)
 {
 	static const char *const dir[] = {"BIDIRECTIONAL", "TO_DEVICE",
 	                                  "FROM_DEVICE"};
-	const struct bench_opts *o = rig->opts;
-	const struct sluice_domain_stats *s = &rig->stats;
-	const struct hist *ticket = &rig->ours.op[BENCH_TICKET];
-	double exposed;
 
 	fprintf(to,
 	        "dma mapping benchmark(%s): threads:%u seconds:%u node:-1 "
 	        "dir:%s granule:%u\n",
-	        o->sg ? "SG_MODE" : "SINGLE_MODE", o->threads, o->seconds,
+	        o->sg ? "SG_MODE" : "SINGLE_MODE", run->threads, o->seconds,
 	        dir[o->direction], o->granule);
-	kernel_line(to, "map", &rig->ours.op[BENCH_MAP]);
-	kernel_line(to, "unmap", &rig->ours.op[BENCH_UNMAP]);
-	fprintf(to, "backend %s, mode %s, format %s, depth %u, batch %u\n\n",
-	        sluice_backend_name(o->backend), bench_mode_name(o->mode),
-	        sluice_pt_format_name(o->format), o->depth, o->batch);
-	fprintf(to, "%-14s %8s %8s %8s %8s %10s", "ns", "min", "p50", "p99",
-	        "p99.9", "million/s");
-	if (rig->naive)
-		fprintf(to, " %9s %7s", "naive p50", "ratio");
-	fputc('\n', to);
-	for (int op = 0; op < BENCH_NR_OPS; op++)
-		row(to, rig, (enum bench_op)op);
-	/* In strict mode our own clock saw each ticket pass; the engine's
-	 * counter also holds the time a lane idled before its first unmap. */
-	exposed = ticket->count ? ns(ticket->max) : (double)s->exposed_ns_max;
+	kernel_line(to, "map", &run->times[BENCH_OURS].op[BENCH_MAP]);
+	kernel_line(to, "unmap", &run->times[BENCH_OURS].op[BENCH_UNMAP]);
 	fprintf(to,
-	        "\nkernel calls %" PRIu64 ", invalidations %" PRIu64
-	        ", bytes mapped %" PRIu64 ", longest exposure %.1f us\n",
-	        s->kernel_maps + s->kernel_unmaps, s->invalidations,
-	        s->map_bytes, exposed / 1e3);
+	        "backend %s, mode %s, format %s, depth %u, batch %u, threads "
+	        "%s\n\n",
+	        sluice_backend_name(o->backend), bench_mode_name(o->mode),
+	        sluice_pt_format_name(o->format), o->depth, o->batch,
+	        o->pinned ? "pinned" : "not pinned");
 }
 
-static void cpu_model(char *to, size_t room)
+static void row(FILE *to, const struct bench_run *run, enum bench_op op)
 {
-	FILE *f = fopen("/proc/cpuinfo", "r");
-	char line[512];
-
-	snprintf(to, room, "unknown");
-	while (f && fgets(line, sizeof(line), f)) {
-		char *v = strchr(line, ':');
-
-		if (strncmp(line, "model name", 10) || !v)
-			continue;
-		v += 1 + strspn(v + 1, " \t");
-		v[strcspn(v, "\n")] = 0;
-		snprintf(to, room, "%s", v);
-		break;
-	}
-	if (f)
-		fclose(f);
-}
-
-static cJSON *machine_json(void)
-{
-	cJSON *o = cJSON_CreateObject();
-	struct utsname u;
-	char cpu[256];
-
-	cpu_model(cpu, sizeof(cpu));
-	cJSON_AddStringToObject(o, "cpu", cpu);
-	tool_json_u64(o, "cores", (uint64_t)sysconf(_SC_NPROCESSORS_ONLN));
-	if (!uname(&u)) {
-		cJSON_AddStringToObject(o, "kernel", u.release);
-		cJSON_AddStringToObject(o, "arch", u.machine);
-	}
-	cJSON_AddStringToObject(o, "compiler", __VERSION__);
-	cJSON_AddStringToObject(o, "commit", SLUICE_COMMIT);
-	cJSON_AddStringToObject(o, "version", sluice_version());
-	return o;
-}
-
-static cJSON *config_json(const struct bench_opts *o)
-{
-	cJSON *c = cJSON_CreateObject();
-
-	cJSON_AddStringToObject(c, "backend", sluice_backend_name(o->backend));
-	cJSON_AddStringToObject(c, "mode", bench_mode_name(o->mode));
-	cJSON_AddStringToObject(c, "format", sluice_pt_format_name(o->format));
-	cJSON_AddStringToObject(c, "submode", o->sg ? "sg" : "single");
-	tool_json_u64(c, "threads", o->threads);
-	tool_json_u64(c, "seconds", o->seconds);
-	tool_json_u64(c, "granule", o->granule);
-	tool_json_u64(c, "direction", o->direction);
-	tool_json_u64(c, "delay_ns", o->delay_ns);
-	tool_json_u64(c, "depth", o->depth);
-	tool_json_u64(c, "batch", o->batch);
-	tool_json_u64(c, "working_set", o->working_set);
-	if (o->device)
-		cJSON_AddStringToObject(c, "device", o->device);
-	return c;
-}
-
-static void result_json(cJSON *list, const struct bench_rig *rig,
-                        enum bench_op op, int naive)
-{
-	const struct bench_times *t = naive ? &rig->naive_times : &rig->ours;
-	const struct hist *h = &t->op[op];
-	cJSON *o, *v;
+	const struct hist *h = &run->times[BENCH_OURS].op[op];
 
 	if (!h->count)
 		return;
-	o = cJSON_CreateObject();
-	cJSON_AddStringToObject(o, "name", bench_op_name(op));
-	cJSON_AddStringToObject(o, "impl", naive ? "naive" : "sluice");
-	tool_json_u64(o, "lanes", rig->opts->threads);
-	cJSON_AddStringToObject(o, "mode", bench_mode_name(rig->opts->mode));
-	v = cJSON_AddObjectToObject(o, "ns");
-	cJSON_AddNumberToObject(v, "min", ns(h->min));
-	cJSON_AddNumberToObject(v, "p50", ns(hist_percentile(h, 0.5)));
-	cJSON_AddNumberToObject(v, "p99", ns(hist_percentile(h, 0.99)));
-	cJSON_AddNumberToObject(v, "p999", ns(hist_percentile(h, 0.999)));
-	cJSON_AddNumberToObject(v, "max", ns(h->max));
-	cJSON_AddNumberToObject(v, "mean", hist_mean(h) / 1000.0);
-	/* A ticket is a latency with others behind it; it has no rate of its
-	 * own but that of the unmaps. */
-	cJSON_AddNumberToObject(
-	        o, "ops_per_s",
-	        rate(rig, op == BENCH_TICKET ? &t->op[BENCH_UNMAP] : h));
-	tool_json_u64(o, "count", h->count);
-	cJSON_AddItemToArray(list, o);
+	fprintf(to, "%-15s %8.1f %8.1f %8.1f %8.1f %10.1f", bench_op_name(op),
+	        ns(h->min), ns(hist_percentile(h, 0.5)),
+	        ns(hist_percentile(h, 0.99)), ns(hist_percentile(h, 0.999)),
+	        ns(h->max));
+	/* A ticket is waited for beside others: it has no rate of its own. */
+	if (op != BENCH_TICKET)
+		fprintf(to, " %10.2f", bench_rate(run, BENCH_OURS, op) / 1e6);
+	fputc('\n', to);
 }
 
-static cJSON *counters_json(const struct sluice_domain_stats *s)
+static void others(FILE *to, const struct bench_opts *o,
+                   const struct bench_run *run)
 {
-	cJSON *c = cJSON_CreateObject();
+	if (!o->nr_others)
+		return;
+	fprintf(to, "\n%-15s", "p50 of others");
+	for (uint32_t i = 1; i < bench_nr_impls(o); i++)
+		fprintf(to, " %18s", bench_impl_name(o, i));
+	fputc('\n', to);
+	for (int op = 0; op < BENCH_NR_OPS; op++) {
+		double mine = p50(run, BENCH_OURS, (enum bench_op)op);
 
-	tool_json_u64(c, "kernel_calls", s->kernel_maps + s->kernel_unmaps);
-	tool_json_u64(c, "kernel_maps", s->kernel_maps);
-	tool_json_u64(c, "kernel_unmaps", s->kernel_unmaps);
-	tool_json_u64(c, "invalidations", s->invalidations);
-	tool_json_u64(c, "posts", s->posts);
-	tool_json_u64(c, "maps", s->maps);
-	tool_json_u64(c, "unmaps", s->unmaps);
-	tool_json_u64(c, "map_bytes", s->map_bytes);
-	tool_json_u64(c, "unmap_bytes", s->unmap_bytes);
-	tool_json_u64(c, "table_bytes", s->table_bytes);
-	tool_json_u64(c, "exposed_entries_max", s->exposed_entries_max);
-	tool_json_u64(c, "exposed_bytes_max", s->exposed_bytes_max);
-	tool_json_u64(c, "exposed_ns_max", s->exposed_ns_max);
-	return c;
+		if (!run->times[1].op[op].count)
+			continue;
+		fprintf(to, "%-15s", bench_op_name((enum bench_op)op));
+		for (uint32_t i = 1; i < bench_nr_impls(o); i++) {
+			double theirs = p50(run, i, (enum bench_op)op);
+
+			fprintf(to, " %10.1f %6.1fx", theirs,
+			        mine > 0.0 ? theirs / mine : 0.0);
+		}
+		fputc('\n', to);
+	}
 }
 
-int bench_json(const struct bench_rig *rig)
+static void exposure(FILE *to, const struct bench_opts *o,
+                     const struct bench_run *run)
 {
-	cJSON *root = cJSON_CreateObject(), *list;
-	int rc;
+	const struct sluice_exposure *e = &run->exposure;
 
-	if (!root)
-		return tool_failed(BENCH_CMD, "no memory for the JSON text");
-	cJSON_AddStringToObject(root, "schema", "sluice-bench/1");
-	cJSON_AddItemToObject(root, "machine", machine_json());
-	cJSON_AddItemToObject(root, "config", config_json(rig->opts));
-	list = cJSON_AddArrayToObject(root, "results");
+	fprintf(to,
+	        "\nkernel calls %" PRIu64 ", invalidations %" PRIu64
+	        ", bytes mapped %" PRIu64 "\n",
+	        run->stats.kernel_maps + run->stats.kernel_unmaps,
+	        run->stats.invalidations, run->stats.map_bytes);
+	if (!e->samples) {
+		fprintf(to, "exposure (%s): slots stay within reach\n",
+		        bench_mode_name(o->mode));
+		return;
+	}
+	fprintf(to, "%-15s %8s %8s %10s   (%s, %" PRIu64 " unmaps)\n",
+	        "exposure", "p50", "p99", "max", bench_mode_name(o->mode),
+	        e->samples);
+	fprintf(to, "%-15s %8.2f %8.2f %10.2f\n", "us", (double)e->ns.p50 / 1e3,
+	        (double)e->ns.p99 / 1e3, (double)e->ns.max / 1e3);
+	fprintf(to, "%-15s %8" PRIu64 " %8" PRIu64 " %10" PRIu64 "\n",
+	        "entries", e->entries.p50, e->entries.p99, e->entries.max);
+	fprintf(to, "%-15s %8" PRIu64 " %8" PRIu64 " %10" PRIu64 "\n", "KiB",
+	        e->bytes.p50 >> 10, e->bytes.p99 >> 10, e->bytes.max >> 10);
+}
+
+static void one_run(FILE *to, const struct bench_opts *o,
+                    const struct bench_run *run)
+{
+	head(to, o, run);
+	fprintf(to, "%-15s %8s %8s %8s %8s %10s %10s\n", "ns", "min", "p50",
+	        "p99", "p99.9", "max", "million/s");
 	for (int op = 0; op < BENCH_NR_OPS; op++)
-		result_json(list, rig, (enum bench_op)op, 0);
-	for (int op = 0; op < BENCH_NR_OPS; op++)
-		result_json(list, rig, (enum bench_op)op, 1);
-	cJSON_AddItemToObject(root, "counters", counters_json(&rig->stats));
-	rc = tool_write_json(BENCH_CMD, rig->opts->json, root);
-	cJSON_Delete(root);
-	return rc;
+		row(to, run, (enum bench_op)op);
+	others(to, o, run);
+	exposure(to, o, run);
+	fputc('\n', to);
+}
+
+static void scaling(FILE *to, const struct bench_report *rep)
+{
+	if (rep->nr_runs < 2)
+		return;
+	fprintf(to,
+	        "million/s, and how much of the rate of one thread is "
+	        "left\n%-26s",
+	        "threads");
+	for (uint32_t i = 0; i < rep->nr_runs; i++)
+		fprintf(to, " %15u", rep->run[i].threads);
+	fputc('\n', to);
+	for (uint32_t k = 0; k < bench_nr_impls(rep->opts) * BENCH_NR_OPS;
+	     k++) {
+		enum bench_op op = (enum bench_op)(k % BENCH_NR_OPS);
+		uint32_t impl = k / BENCH_NR_OPS;
+
+		if (op == BENCH_TICKET || !rep->run[0].times[impl].op[op].count)
+			continue;
+		fprintf(to, "%-10s %-15s", bench_impl_name(rep->opts, impl),
+		        bench_op_name(op));
+		for (uint32_t i = 0; i < rep->nr_runs; i++)
+			fprintf(to, " %10.2f %4.2f",
+			        bench_rate(&rep->run[i], impl, op) / 1e6,
+			        bench_efficiency(rep, i, impl, op));
+		fputc('\n', to);
+	}
+	fputc('\n', to);
+}
+
+void bench_print(FILE *to, const struct bench_report *rep)
+{
+	const struct bench_floors *f = &rep->floors;
+
+	for (uint32_t i = 0; i < rep->nr_runs; i++)
+		one_run(to, rep->opts, &rep->run[i]);
+	scaling(to, rep);
+	fprintf(to,
+	        "floors of this machine (ns): L1 load to use %.2f, locked "
+	        "add %.2f",
+	        f->l1_load, f->locked_add);
+	if (f->ping_pong > 0.0)
+		fprintf(to, ", a line to another processor and back %.0f",
+		        f->ping_pong);
+	fputc('\n', to);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What `sluice bench` measures on: engine, domain, memory, threads. Slices of
- * ours and of the naive way alternate, all threads in step, so that both see
- * the same machine.
+ * ours and of the others alternate, all threads in step, so that all see the
+ * same machine.
  */
 #include "tools/bench.h"
 
@@ -16,23 +16,25 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#define SLICE_NS UINT64_C(50000000)
+
 static int refused(const char *what, int rc)
 {
 	return tool_failed(BENCH_CMD, "%s: %s: %s", what, sluice_errname(rc),
 	                   sluice_last_error());
 }
 
-static uint64_t arena_slots(const struct bench_opts *o)
+static uint64_t arena_slots(const struct bench_rig *rig)
 {
 	/* Slots parked at other lanes count as out: leave room for that. */
-	return (uint64_t)o->threads * (4 * (uint64_t)o->depth + 1024);
+	return (uint64_t)rig->threads * (4 * (uint64_t)rig->opts->depth + 1024);
 }
 
 static int open_arena(struct bench_rig *rig)
 {
 	const struct bench_opts *o = rig->opts;
 	uint64_t slot = (uint64_t)o->granule * SLUICE_PAGE_SIZE;
-	struct sluice_arena_cfg cfg = {.size = arena_slots(o) * slot,
+	struct sluice_arena_cfg cfg = {.size = arena_slots(rig) * slot,
 	                               .slot_size = slot,
 	                               .prot = rig->prot};
 	int rc = sluice_arena_create(rig->domain, &cfg, &rig->arena);
@@ -41,7 +43,7 @@ static int open_arena(struct bench_rig *rig)
 		return refused("the arena", rc);
 	rig->naive_slots =
 	        naive_slots_new((void *)UINT64_C(4096), UINT64_C(1) << 30, slot,
-	                        o->threads * o->depth);
+	                        rig->threads * o->depth);
 	return rig->naive_slots ? 0 : tool_failed(BENCH_CMD, "no memory");
 }
 
@@ -73,6 +75,7 @@ static int open_worker(struct bench_rig *rig, uint32_t id)
 	const struct bench_opts *o = rig->opts;
 	struct bench_worker *w = &rig->worker[id];
 	uint64_t spread = o->sg ? 2 : 1;
+	uint32_t room = o->depth > o->batch ? o->depth : o->batch;
 
 	w->rig = rig;
 	w->id = id;
@@ -88,58 +91,67 @@ static int open_worker(struct bench_rig *rig, uint32_t id)
 		                   "no memory for the buffers: choose a "
 		                   "smaller --working-set or --depth");
 	}
+	/* Any number but 0, and not that of a neighbour. */
+	w->random = UINT64_C(88172645463325252) + id;
+	w->times = calloc(bench_nr_impls(o), sizeof(*w->times));
+	w->addr = calloc(room, sizeof(*w->addr));
+	w->oa = calloc(room, sizeof(*w->oa));
+	w->got = calloc(room, sizeof(*w->got));
 	w->iova = calloc(o->depth, sizeof(*w->iova));
 	w->map_ps = calloc(o->depth, sizeof(*w->map_ps));
 	w->slot = calloc(o->depth, sizeof(*w->slot));
 	w->iov = calloc(o->granule, sizeof(*w->iov));
-	if (!w->iova || !w->map_ps || !w->slot || !w->iov)
+	if (!w->iova || !w->map_ps || !w->slot || !w->iov || !w->times ||
+	    !w->addr || !w->oa || !w->got)
 		return tool_failed(BENCH_CMD, "no memory");
 	return 0;
 }
 
-int bench_rig_open(struct bench_rig *rig, const struct bench_opts *opts)
+static int rig_open(struct bench_rig *rig)
 {
 	static const uint32_t prot[] = {SLUICE_RW, SLUICE_READ, SLUICE_WRITE};
-	struct sluice_engine_cfg cfg = {.max_lanes = opts->threads};
+	struct sluice_engine_cfg cfg = {.max_lanes = rig->threads};
 	int rc;
 
-	memset(rig, 0, sizeof(*rig));
-	rig->opts = opts;
-	rig->prot = prot[opts->direction];
+	rig->prot = prot[rig->opts->direction];
 	rc = sluice_engine_open(&cfg, &rig->engine);
 	if (rc < 0)
 		return refused("the engine", rc);
 	rc = open_domain(rig);
-	if (!rc && opts->mode == BENCH_ARENA)
+	if (!rc && rig->opts->mode == BENCH_ARENA)
 		rc = open_arena(rig);
 	if (rc)
 		return rc;
-	/* No naive way is as safe as a kernel backend: nothing to compare. */
-	if (opts->backend == SLUICE_BACKEND_SOFT)
-		rig->naive = naive_new();
-	rig->worker = calloc(opts->threads, sizeof(*rig->worker));
-	if (!rig->worker ||
-	    (opts->backend == SLUICE_BACKEND_SOFT && !rig->naive))
+	rig->worker = calloc(rig->threads, sizeof(*rig->worker));
+	if (!rig->worker)
 		return tool_failed(BENCH_CMD, "no memory");
-	for (uint32_t i = 0; i < opts->threads && !rc; i++)
+	for (uint32_t i = 0; i < rig->threads && !rc; i++)
 		rc = open_worker(rig, i);
-	return rc;
+	return rc ? rc : bench_others_open(rig);
 }
 
-void bench_rig_close(struct bench_rig *rig)
+static void close_worker(struct bench_worker *w)
 {
-	for (uint32_t i = 0; rig->worker && i < rig->opts->threads; i++) {
-		struct bench_worker *w = &rig->worker[i];
+	if (w->mem)
+		munmap(w->mem, w->nr_bufs * w->stride);
+	for (uint32_t i = 0; i < BENCH_MAX_IMPLS; i++)
+		free(w->set[i]);
+	free(w->times);
+	free(w->addr);
+	free(w->oa);
+	free(w->got);
+	free(w->iova);
+	free(w->map_ps);
+	free(w->slot);
+	free(w->iov);
+}
 
-		if (w->mem)
-			munmap(w->mem, w->nr_bufs * w->stride);
-		free(w->iova);
-		free(w->map_ps);
-		free(w->slot);
-		free(w->iov);
-	}
+static void rig_close(struct bench_rig *rig)
+{
+	for (uint32_t i = 0; rig->worker && i < rig->threads; i++)
+		close_worker(&rig->worker[i]);
 	free(rig->worker);
-	naive_free(rig->naive);
+	bench_others_close(rig);
 	naive_slots_free(rig->naive_slots);
 	sluice_arena_destroy(rig->arena);
 	if (rig->group) {
@@ -150,15 +162,28 @@ void bench_rig_close(struct bench_rig *rig)
 	(void)sluice_engine_close(rig->engine);
 }
 
-static void pin(uint32_t id)
-{
-	cpu_set_t may, set;
-	unsigned want, nr;
+/* Of the process as it was started: a thread that was pinned passes that on. */
+static cpu_set_t may;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+static void ask(void)
+{
 	if (sched_getaffinity(0, sizeof(may), &may))
-		return;
-	nr = (unsigned)CPU_COUNT(&may);
-	want = nr ? id % nr : 0;
+		CPU_ZERO(&may);
+}
+
+uint32_t bench_cpus(void)
+{
+	pthread_once(&once, ask);
+	return (uint32_t)CPU_COUNT(&may);
+}
+
+void bench_pin_to(uint32_t n)
+{
+	uint32_t nr = bench_cpus();
+	uint32_t want = nr ? n % nr : 0;
+	cpu_set_t set;
+
 	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
 		if (!CPU_ISSET(cpu, &may) || want--)
 			continue;
@@ -194,18 +219,38 @@ static void stop_lane(struct bench_worker *w)
 		(void)sluice_lane_close(w->lane);
 }
 
+/* Once for each who is measured: the working set, for translations. A kernel
+ * backend would pin it for nothing, as its table is the same. */
+static int fill(struct bench_worker *w)
+{
+	int rc = 0;
+
+	if (w->rig->opts->backend != SLUICE_BACKEND_SOFT)
+		return 0;
+	rc = bench_fill(w);
+	for (uint32_t i = 0; i < w->rig->opts->nr_others && !rc; i++)
+		rc = bench_others_fill(w, i);
+	return rc;
+}
+
+/* Whose turn it is: ours each second time. */
+static uint32_t whose(const struct bench_opts *o, uint64_t slice)
+{
+	if (!o->nr_others || slice % 2 == 0)
+		return BENCH_OURS;
+	return 1 + (uint32_t)(slice / 2 % o->nr_others);
+}
+
 /* Between slices a lane is offline: a thread that waits at the gate must not
  * hold back the tickets of one that still drains. */
-static void slice(struct bench_worker *w, uint64_t nr, int *rc)
+static void slice(struct bench_worker *w, uint32_t impl, int *rc)
 {
-	int naive = w->rig->naive && BENCH_IS_NAIVE(nr);
-
 	if (*rc)
 		return;
-	if (!naive)
+	if (impl == BENCH_OURS)
 		sluice_lane_online(w->lane);
-	*rc = bench_slice(w, naive, clock_ns() + BENCH_SLICE_NS);
-	if (!naive) {
+	*rc = bench_slice(w, impl, clock_ns() + SLICE_NS);
+	if (impl == BENCH_OURS) {
 		if (!*rc)
 			*rc = bench_drain(w);
 		sluice_lane_offline(w->lane);
@@ -215,21 +260,26 @@ static void slice(struct bench_worker *w, uint64_t nr, int *rc)
 static void *work(void *arg)
 {
 	struct bench_worker *w = arg;
+	const struct bench_opts *o = w->rig->opts;
 	int rc;
 
-	pin(w->id);
+	if (o->pinned)
+		bench_pin_to(w->id);
 	ticks_init();
 	rc = start_lane(w);
 	if (!rc)
+		rc = fill(w);
+	if (w->lane)
 		sluice_lane_offline(w->lane);
+	pthread_barrier_wait(&w->rig->gate);
 	for (uint64_t i = 0; i < w->rig->nr_slices; i++) {
+		uint32_t impl = whose(o, i);
+
 		pthread_barrier_wait(&w->rig->gate);
-		slice(w, i, &rc);
+		slice(w, impl, &rc);
 		/* The first slice of each kind warms up. */
-		if (i == 0)
-			memset(&w->ours, 0, sizeof(w->ours));
-		if (i == 3)
-			memset(&w->naive, 0, sizeof(w->naive));
+		if (i == 0 || (impl != BENCH_OURS && i < 2 * o->nr_others))
+			memset(&w->times[impl], 0, sizeof(*w->times));
 	}
 	pthread_barrier_wait(&w->rig->gate);
 	stop_lane(w);
@@ -238,32 +288,27 @@ static void *work(void *arg)
 
 static int gather(struct bench_rig *rig)
 {
+	uint32_t impls = bench_nr_impls(rig->opts);
 	int rc = 0;
 
-	for (uint32_t i = 0; i < rig->opts->threads; i++) {
+	for (uint32_t i = 0; i < rig->threads; i++) {
 		struct bench_worker *w = &rig->worker[i];
 
 		if (w->error[0] && !rc)
 			rc = tool_failed(BENCH_CMD, "thread %u: %s", i,
 			                 w->error);
-		for (int op = 0; op < BENCH_NR_OPS; op++) {
-			hist_merge(&rig->ours.op[op], &w->ours.op[op]);
-			hist_merge(&rig->naive_times.op[op], &w->naive.op[op]);
-		}
+		for (uint32_t k = 0; k < impls * BENCH_NR_OPS; k++)
+			hist_merge(&rig->run->times[k / BENCH_NR_OPS]
+			                    .op[k % BENCH_NR_OPS],
+			           &w->times[k / BENCH_NR_OPS]
+			                    .op[k % BENCH_NR_OPS]);
 	}
 	return rc;
 }
 
-int bench_rig_run(struct bench_rig *rig)
+static void start(struct bench_rig *rig)
 {
-	uint32_t n = rig->opts->threads;
-	struct tool_progress progress = {0};
-
-	rig->nr_slices =
-	        rig->opts->seconds * UINT64_C(1000000000) / BENCH_SLICE_NS;
-	if (pthread_barrier_init(&rig->gate, NULL, n + 1))
-		return tool_failed(BENCH_CMD, "no memory for a barrier");
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < rig->threads; i++) {
 		int rc = pthread_create(&rig->worker[i].thread, NULL, work,
 		                        &rig->worker[i]);
 
@@ -274,16 +319,62 @@ int bench_rig_run(struct bench_rig *rig)
 			exit(TOOL_FAILED);
 		}
 	}
+}
+
+/* What happened since `before`, the working set being mapped then. */
+static void read_stats(struct bench_rig *rig,
+                       const struct sluice_domain_stats *before)
+{
+	struct sluice_domain_stats *s = &rig->run->stats;
+
+	sluice_domain_get_stats(rig->domain, s);
+	s->maps -= before->maps;
+	s->map_bytes -= before->map_bytes;
+	s->posts -= before->posts;
+	s->invalidations -= before->invalidations;
+	sluice_domain_get_exposure(rig->domain, &rig->run->exposure);
+}
+
+static int rig_run(struct bench_rig *rig)
+{
+	const struct bench_opts *o = rig->opts;
+	struct tool_progress progress = {0};
+	struct sluice_domain_stats before;
+
+	rig->nr_slices = o->seconds * UINT64_C(1000000000) / SLICE_NS;
+	if (pthread_barrier_init(&rig->gate, NULL, rig->threads + 1))
+		return tool_failed(BENCH_CMD, "no memory for a barrier");
+	start(rig);
+	pthread_barrier_wait(&rig->gate);
+	sluice_domain_get_stats(rig->domain, &before);
 	for (uint64_t i = 0; i <= rig->nr_slices; i++) {
 		pthread_barrier_wait(&rig->gate);
-		tool_progress(&progress, "bench: %u of %u s",
-		              (unsigned)(i * BENCH_SLICE_NS / 1000000000u),
-		              rig->opts->seconds);
+		tool_progress(&progress, "bench: %u of %u s, %u threads",
+		              (unsigned)(i * SLICE_NS / 1000000000u),
+		              o->seconds, rig->threads);
 	}
 	tool_progress_end(&progress);
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < rig->threads; i++)
 		pthread_join(rig->worker[i].thread, NULL);
 	pthread_barrier_destroy(&rig->gate);
-	sluice_domain_get_stats(rig->domain, &rig->stats);
+	read_stats(rig, &before);
 	return gather(rig);
+}
+
+int bench_run(const struct bench_opts *opts, uint32_t threads,
+              struct bench_run *run)
+{
+	struct bench_rig rig = {.opts = opts, .run = run, .threads = threads};
+	int rc = TOOL_FAILED;
+
+	run->threads = threads;
+	run->times = calloc(bench_nr_impls(opts), sizeof(*run->times));
+	if (run->times)
+		rc = rig_open(&rig);
+	else
+		rc = tool_failed(BENCH_CMD, "no memory");
+	if (!rc)
+		rc = rig_run(&rig);
+	rig_close(&rig);
+	return rc;
 }

@@ -4,8 +4,12 @@
  * known to trace.c, what a step must do to replay_check.c.
  */
 #include "tools/replay_report.h"
+#include "tools/replay_team.h"
 #include "tools/tool.h"
 #include "tools/trace.h"
+#include "tools/trace_int.h"
+
+#include "yardstick/ways.h"
 
 #include <sluice/pagetable.h>
 
@@ -32,6 +36,25 @@ static const char help_text[] =
         "  --format F           page-table format: x86_64, vtdss [x86_64]\n"
         "  --poll N             events between two polls [32]\n"
         "  --repeat N           timed passes [20]\n"
+        "  --lanes N            threads, each with a lane on the same "
+        "domains; also timed\n"
+        "                       by one lane, in turn, up to the number of "
+        "processors [1]\n"
+        "  --order trace|chain  a map that waits for a ticket holds up its "
+        "lane, or only\n"
+        "                       what touches the same pages [trace]\n"
+        "  --deal ranges|chains each lane gets a stretch of the address "
+        "space, or chains\n"
+        "                       wherever they lie, which makes lanes write "
+        "the same cache\n"
+        "                       lines [ranges]\n"
+        "  --copies K           K copies of each trace at a time, shifted to "
+        "addresses\n"
+        "                       of their own, as K devices would [1]\n"
+        "  --translate N        translations after each map [0]\n"
+        "  --against WAY        the same steps through another way, in turn: "
+        "naive, glib,\n"
+        "                       rte_hash, rculfhash\n"
         "  --json FILE          also write JSON (sluice-replay/1); - is "
         "stdout and\n"
         "                       leaves out the table\n"
@@ -45,7 +68,16 @@ static const char help_text[] =
         "recording\n"
         "began are counted as unmatched.\n"
         "\n"
-        "Times: one lane, tables warm (one pass is thrown away), polls and "
+        "With --lanes the events are dealt: a chain (maps and unmaps of "
+        "overlapping\n"
+        "ranges) stays on one lane, in order; lanes get the same number of "
+        "events. Each\n"
+        "is checked against an oracle of its share, and the table at the end "
+        "against one\n"
+        "of the whole trace. Ratios are medians over passes that ran one "
+        "after the other.\n"
+        "\n"
+        "Times: per lane, tables warm (one pass is thrown away), polls and "
         "waits for\n"
         "tickets included; lazy domains are flushed when a map must wait for "
         "its IOVA. An\n"
@@ -64,56 +96,105 @@ struct settings {
 	int done; /* --help or --version */
 };
 
-static int choose(const char *value, const char *a, const char *b, int *ret)
+/* One of two words: which of them, 0 or 1. */
+static int choose(const char *name, const char *a, const char *b, int *ret)
 {
-	if (!strcmp(value, a))
+	if (!strcmp(optarg, a))
 		*ret = 0;
-	else if (!strcmp(value, b))
+	else if (!strcmp(optarg, b))
 		*ret = 1;
 	else
-		return -EINVAL;
-	return 0;
+		return tool_usage(CMD, "--%s is %s or %s, not \"%s\"", name, a,
+		                  b, optarg);
+	return TOOL_OK;
+}
+
+static int number(const char *name, uint32_t min, uint32_t max, uint32_t *ret)
+{
+	uint64_t n = 0;
+
+	if (tool_number(optarg, min, max, &n))
+		return tool_usage(CMD,
+		                  "--%s takes a number from %u to %u, not "
+		                  "\"%s\"",
+		                  name, min, max, optarg);
+	*ret = (uint32_t)n;
+	return TOOL_OK;
+}
+
+static uint32_t max_lanes(void)
+{
+	uint32_t n = team_processors();
+
+	return n < REPLAY_MAX_LANES ? n : REPLAY_MAX_LANES;
+}
+
+static int against(const struct way **ret)
+{
+	char list[128] = "";
+	const struct way *all;
+	size_t len = 0;
+	unsigned nr;
+
+	*ret = ways_find(optarg);
+	if (*ret)
+		return TOOL_OK;
+	all = ways_all(&nr);
+	for (unsigned i = 0; i < nr && len < sizeof(list); i++)
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s",
+		                        i ? ", " : "", all[i].name);
+	return tool_usage(CMD,
+	                  "--against \"%s\": this build has %s (others need "
+	                  "their package when building)",
+	                  optarg, list);
+}
+
+static int format(enum sluice_pt_format *ret)
+{
+	int rc = sluice_pt_format_by_name(optarg);
+
+	if (rc < 0)
+		return tool_usage(CMD, "--format \"%s\": %s", optarg,
+		                  sluice_last_error());
+	*ret = (enum sluice_pt_format)rc;
+	return TOOL_OK;
 }
 
 static int option(struct settings *s, int opt, const char *name)
 {
-	uint64_t n = 0;
-	int which = 0, rc;
+	int which = 0, rc = TOOL_OK;
 
 	switch (opt) {
 	case 'm':
-		if (choose(optarg, "strict", "lazy", &which))
-			return tool_usage(CMD,
-			                  "--mode is strict or lazy, not "
-			                  "\"%s\"",
-			                  optarg);
+		rc = choose(name, "strict", "lazy", &which);
 		s->run.mode = which ? SLUICE_MODE_LAZY : SLUICE_MODE_STRICT;
-		return TOOL_OK;
+		return rc;
 	case 'c':
-		if (choose(optarg, "each", "end", &which))
-			return tool_usage(CMD,
-			                  "--check is each or end, not "
-			                  "\"%s\"",
-			                  optarg);
+		rc = choose(name, "each", "end", &which);
 		s->run.check = which ? REPLAY_CHECK_END : REPLAY_CHECK_EACH;
-		return TOOL_OK;
+		return rc;
+	case 'd':
+		rc = choose(name, "ranges", "chains", &which);
+		s->run.deal = which ? REPLAY_DEAL_CHAINS : REPLAY_DEAL_RANGES;
+		return rc;
+	case 'o':
+		rc = choose(name, "trace", "chain", &which);
+		s->run.order = which ? REPLAY_ORDER_CHAIN : REPLAY_ORDER_TRACE;
+		return rc;
 	case 'f':
-		rc = sluice_pt_format_by_name(optarg);
-		if (rc < 0)
-			return tool_usage(CMD, "--format \"%s\": %s", optarg,
-			                  sluice_last_error());
-		s->run.format = (enum sluice_pt_format)rc;
-		return TOOL_OK;
+		return format(&s->run.format);
+	case 'a':
+		return against(&s->run.against);
 	case 'p':
+		return number(name, 1, 512, &s->run.poll);
 	case 'r':
-		if (tool_number(optarg, 1, opt == 'p' ? 512 : 1000000, &n))
-			return tool_usage(CMD,
-			                  "--%s takes a number from 1 to "
-			                  "%d, not \"%s\"",
-			                  name, opt == 'p' ? 512 : 1000000,
-			                  optarg);
-		*(opt == 'p' ? &s->run.poll : &s->run.repeat) = (uint32_t)n;
-		return TOOL_OK;
+		return number(name, 1, 1000000, &s->run.repeat);
+	case 'l':
+		return number(name, 1, max_lanes(), &s->run.lanes);
+	case 'k':
+		return number(name, 1, 1024, &s->run.copies);
+	case 't':
+		return number(name, 0, 1000, &s->run.translate);
 	case 'j':
 		s->json = optarg;
 		return TOOL_OK;
@@ -138,6 +219,12 @@ static int parse(int argc, char **argv, struct settings *s)
 	        {"format", required_argument, NULL, 'f'},
 	        {"poll", required_argument, NULL, 'p'},
 	        {"repeat", required_argument, NULL, 'r'},
+	        {"lanes", required_argument, NULL, 'l'},
+	        {"order", required_argument, NULL, 'o'},
+	        {"against", required_argument, NULL, 'a'},
+	        {"copies", required_argument, NULL, 'k'},
+	        {"deal", required_argument, NULL, 'd'},
+	        {"translate", required_argument, NULL, 't'},
 	        {"json", required_argument, NULL, 'j'},
 	        {"help", no_argument, NULL, 'h'},
 	        {"version", no_argument, NULL, 'v'},
@@ -154,6 +241,29 @@ static int parse(int argc, char **argv, struct settings *s)
 	if (optind == argc)
 		return tool_usage(CMD, "name at least one trace (- is stdin)");
 	return TOOL_OK;
+}
+
+static int play(const char *name, const struct plan *plan,
+                const struct settings *s, struct replay_result *ret,
+                struct trace_error *err)
+{
+	struct plan many;
+	int rc;
+
+	if (s->run.copies == 1)
+		return replay_run(name, plan, &s->run, ret, err);
+	rc = replay_copies(plan, s->run.copies, &many);
+	if (rc)
+		return trace_fail(err, rc,
+		                  rc == -ENOMEM
+		                          ? "%s: no memory for the copies: "
+		                            "take fewer --copies"
+		                          : "%s: so many --copies exceed the "
+		                            "address space: take fewer",
+		                  name);
+	rc = replay_run(name, &many, &s->run, ret, err);
+	plan_free(&many);
+	return rc;
 }
 
 static int one_file(const char *path, const struct settings *s,
@@ -177,7 +287,7 @@ static int one_file(const char *path, const struct settings *s,
 	trace_free(&t);
 	if (rc)
 		return tool_failed(CMD, "%s", err.text);
-	rc = replay_run(name, &ret->plan, &s->run, &ret->run, &err);
+	rc = play(name, &ret->plan, s, &ret->run, &err);
 	free(ret->plan.act);
 	free(ret->plan.left);
 	ret->plan.act = ret->plan.left = NULL;
@@ -219,7 +329,10 @@ int cmd_replay(int argc, char **argv)
 	                             .format = SLUICE_PT_X86_64,
 	                             .poll = 32,
 	                             .repeat = 20,
-	                             .block = 128}};
+	                             .block = 128,
+	                             .lanes = 1,
+	                             .copies = 1,
+	                             .deal = REPLAY_DEAL_RANGES}};
 	struct tool_progress progress = {0};
 	struct replay_file *f;
 	int rc, nr, worst = TOOL_OK;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A histogram with logarithmic ranges of 64 linear steps each, so that every
- * percentile is right within 1.6 % over the whole 64-bit range. Values are
- * plain numbers; measurements here store picoseconds. Not thread-safe: one
- * per thread, merged at the end.
+ * percentile is at most 1/64 (1.6 %) too high, and never too low, over the
+ * whole 64-bit range; below 128 it is exact. Values are plain numbers;
+ * measurements here store picoseconds. Not thread-safe: one per thread, merged
+ * at the end.
  */
 #ifndef SLUICE_TOOLS_HIST_H
 #define SLUICE_TOOLS_HIST_H

@@ -6,6 +6,8 @@
 
 #include "tools/tool.h"
 
+#include "yardstick/ways.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -15,11 +17,21 @@ static double ns(uint64_t ps)
 }
 
 /* A pair is two events. */
-static double pairs_per_s(const struct replay_result *r)
+static double rate(uint64_t events, uint64_t ps)
 {
-	if (!r->timed_ps)
-		return 0.0;
-	return (double)r->timed_events / 2.0 * 1e12 / (double)r->timed_ps;
+	return ps ? (double)events / 2.0 * 1e12 / (double)ps : 0.0;
+}
+
+static double pairs_per_s(const struct replay_speed *v)
+{
+	return rate(v->events, v->median_ps);
+}
+
+static double best_ratio(const struct replay_result *r, int a, int b)
+{
+	return r->speed[a].best_ps ? (double)r->speed[b].best_ps /
+	                                     (double)r->speed[a].best_ps
+	                           : 0.0;
 }
 
 static const char *base(const char *path)
@@ -31,7 +43,8 @@ static const char *base(const char *path)
 
 static void row(FILE *to, const struct replay_file *f)
 {
-	const struct hist *h = &f->run.pair;
+	const struct replay_speed *v = replay_speed(&f->run);
+	const struct hist *h = &v->pair;
 
 	fprintf(to,
 	        "%-22.22s %7" PRIu64 " %6" PRIu64 " %6" PRIu64 " %7" PRIu32
@@ -40,8 +53,20 @@ static void row(FILE *to, const struct replay_file *f)
 	        base(f->name), f->events, f->maps, f->unmaps,
 	        f->plan.nr_domains, f->plan.left_pages, f->run.divergence,
 	        ns(hist_percentile(h, 0.5)), ns(hist_percentile(h, 0.99)),
-	        pairs_per_s(&f->run) / 1e6, f->run.kernel_calls,
+	        pairs_per_s(v) / 1e6, f->run.kernel_calls,
 	        f->run.invalidations);
+}
+
+/* One trace after the other. */
+static void add_speed(struct replay_speed *sum, const struct replay_speed *v)
+{
+	sum->lanes = v->lanes;
+	sum->best_ps += v->best_ps;
+	sum->median_ps += v->median_ps;
+	sum->events += v->events;
+	sum->waits += v->waits;
+	sum->polls += v->polls;
+	hist_merge(&sum->pair, &v->pair);
 }
 
 static void add(struct replay_file *sum, const struct replay_file *f)
@@ -56,9 +81,85 @@ static void add(struct replay_file *sum, const struct replay_file *f)
 	sum->run.checks += f->run.checks;
 	sum->run.kernel_calls += f->run.kernel_calls;
 	sum->run.invalidations += f->run.invalidations;
-	sum->run.timed_events += f->run.timed_events;
-	sum->run.timed_ps += f->run.timed_ps;
-	hist_merge(&sum->run.pair, &f->run.pair);
+	for (int who = 0; who < REPLAY_PLAYERS; who++)
+		add_speed(&sum->run.speed[who], &f->run.speed[who]);
+}
+
+static double share(uint64_t part, uint64_t all)
+{
+	return all ? 100.0 * (double)part / (double)all : 0.0;
+}
+
+/* One line per trace: what more lanes bring, and what keeps them from it. */
+static void scaling_row(FILE *to, const struct replay_file *f)
+{
+	const struct replay_result *r = &f->run;
+	const struct replay_speed *one = &r->speed[REPLAY_ONE];
+	const struct replay_speed *many = &r->speed[REPLAY_MANY];
+
+	fprintf(to,
+	        "%-22.22s %u lanes %.2f million pairs/s, one %.2f: x%.2f "
+	        "(best passes x%.2f)\n",
+	        base(f->name), many->lanes, pairs_per_s(many) / 1e6,
+	        pairs_per_s(one) / 1e6, r->scaling,
+	        best_ratio(r, REPLAY_MANY, REPLAY_ONE));
+	fprintf(to,
+	        "%-22s %" PRIu64 " chains, the largest %.1f %% of the events, "
+	        "the fullest lane %.1f %%\n",
+	        "", r->chains, share(r->largest, r->events),
+	        share(r->fullest, r->events));
+	if (r->fullest * many->lanes > r->events + r->events / 20)
+		fprintf(to,
+		        "%-22s too few chains for a balance: --copies %u "
+		        "replays as many devices\n",
+		        "", 4 * many->lanes);
+}
+
+static void against_row(FILE *to, const struct replay_opts *opts,
+                        const struct replay_file *f)
+{
+	for (int many = 0; many < 2; many++) {
+		const struct replay_result *r = &f->run;
+		const struct replay_speed *v = &r->speed[REPLAY_WAY_ONE + many];
+
+		if (!v->lanes)
+			continue;
+		fprintf(to,
+		        "%-22.22s %s, %u lane%s: %.2f million pairs/s, sluice "
+		        "x%.1f (best passes x%.1f)\n",
+		        base(f->name), opts->against->name, v->lanes,
+		        v->lanes == 1 ? "" : "s", pairs_per_s(v) / 1e6,
+		        r->against[many],
+		        best_ratio(r, REPLAY_ONE + many,
+		                   REPLAY_WAY_ONE + many));
+	}
+}
+
+static void head(FILE *to, const struct replay_opts *opts)
+{
+	fprintf(to,
+	        "replay: backend soft, mode %s, format %s, poll every %u "
+	        "events, %u passes\n",
+	        opts->mode == SLUICE_MODE_LAZY ? "lazy" : "strict",
+	        sluice_pt_format_name(opts->format), opts->poll, opts->repeat);
+	if (opts->lanes > 1)
+		fprintf(to, "%u lanes, %s order; times and rates are theirs\n",
+		        opts->lanes,
+		        opts->order == REPLAY_ORDER_CHAIN ? "chain" : "trace");
+	if (opts->copies > 1)
+		fprintf(to,
+		        "%u copies of each trace at a time, each shifted to "
+		        "addresses of its own, as %u devices would\n",
+		        opts->copies, opts->copies);
+	if (opts->translate)
+		fprintf(to, "%u translations after each map\n",
+		        opts->translate);
+	fprintf(to, "%-22s %7s %6s %6s %7s %6s %8s %6s %6s %8s %7s %7s\n", "",
+	        "", "", "", "", "left", "diver-", "ns per", "pair", "million",
+	        "kernel", "invali-");
+	fprintf(to, "%-22s %7s %6s %6s %7s %6s %8s %6s %6s %8s %7s %7s\n",
+	        "trace", "events", "maps", "unmaps", "domains", "pages",
+	        "gence", "p50", "p99", "pairs/s", "calls", "dations");
 }
 
 void replay_table(FILE *to, const struct replay_opts *opts,
@@ -73,17 +174,7 @@ void replay_table(FILE *to, const struct replay_opts *opts,
 		done += f[i].done;
 	if (!done)
 		return;
-	fprintf(to,
-	        "replay: backend soft, mode %s, format %s, poll every %u "
-	        "events, %u passes\n",
-	        opts->mode == SLUICE_MODE_LAZY ? "lazy" : "strict",
-	        sluice_pt_format_name(opts->format), opts->poll, opts->repeat);
-	fprintf(to, "%-22s %7s %6s %6s %7s %6s %8s %6s %6s %8s %7s %7s\n", "",
-	        "", "", "", "", "left", "diver-", "ns per", "pair", "million",
-	        "kernel", "invali-");
-	fprintf(to, "%-22s %7s %6s %6s %7s %6s %8s %6s %6s %8s %7s %7s\n",
-	        "trace", "events", "maps", "unmaps", "domains", "pages",
-	        "gence", "p50", "p99", "pairs/s", "calls", "dations");
+	head(to, opts);
 	for (int i = 0; i < nr; i++) {
 		if (!f[i].done)
 			continue;
@@ -91,6 +182,11 @@ void replay_table(FILE *to, const struct replay_opts *opts,
 		add(&sum, &f[i]);
 	}
 	row(to, &sum);
+	for (int i = 0; i < nr; i++) {
+		if (f[i].run.speed[REPLAY_MANY].lanes)
+			scaling_row(to, &f[i]);
+		against_row(to, opts, &f[i]);
+	}
 	fprintf(to,
 	        "%" PRIu64 " checks against the oracle; %" PRIu64
 	        " unmaps of what was mapped before the recording\n",
@@ -138,21 +234,85 @@ static void events_json(cJSON *o, const struct replay_file *f)
 	tool_json_u64(o, "left_mapped_pages", p->left_pages);
 }
 
-static cJSON *file_json(const struct replay_file *f)
+static void speed_json(cJSON *o, const struct replay_speed *v)
+{
+	cJSON *t;
+
+	tool_json_u64(o, "lanes", v->lanes);
+	t = cJSON_AddObjectToObject(o, "ns_per_pair");
+	cJSON_AddNumberToObject(t, "min", ns(v->pair.min));
+	cJSON_AddNumberToObject(t, "p50", ns(hist_percentile(&v->pair, 0.5)));
+	cJSON_AddNumberToObject(t, "p99", ns(hist_percentile(&v->pair, 0.99)));
+	cJSON_AddNumberToObject(o, "pairs_per_s", pairs_per_s(v));
+	cJSON_AddNumberToObject(o, "best_pairs_per_s",
+	                        rate(v->events, v->best_ps));
+	tool_json_u64(o, "ticket_waits", v->waits);
+	tool_json_u64(o, "ticket_polls", v->polls);
+}
+
+static void add_player(cJSON *list, const struct replay_speed *v)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	speed_json(o, v);
+	cJSON_AddItemToArray(list, o);
+}
+
+static void scaling_json(cJSON *o, const struct replay_result *r)
+{
+	cJSON *list = cJSON_AddArrayToObject(o, "by_lanes"), *t;
+
+	add_player(list, &r->speed[REPLAY_ONE]);
+	add_player(list, &r->speed[REPLAY_MANY]);
+	t = cJSON_AddObjectToObject(o, "scaling");
+	cJSON_AddNumberToObject(t, "median", r->scaling);
+	cJSON_AddNumberToObject(t, "best",
+	                        best_ratio(r, REPLAY_MANY, REPLAY_ONE));
+	tool_json_u64(t, "chains", r->chains);
+	tool_json_u64(t, "largest_chain", r->largest);
+	tool_json_u64(t, "fullest_lane", r->fullest);
+	tool_json_u64(t, "actions", r->events);
+}
+
+/* The way's own speed, and how often ours is that. */
+static void against_json(cJSON *o, const struct replay_opts *opts,
+                         const struct replay_result *r)
+{
+	cJSON *list = cJSON_AddArrayToObject(o, "against");
+
+	for (int many = 0; many < 2; many++) {
+		const struct replay_speed *v = &r->speed[REPLAY_WAY_ONE + many];
+		cJSON *t;
+
+		if (!v->lanes)
+			continue;
+		t = cJSON_CreateObject();
+		cJSON_AddStringToObject(t, "way", opts->against->name);
+		speed_json(t, v);
+		cJSON_AddNumberToObject(t, "ratio", r->against[many]);
+		cJSON_AddNumberToObject(t, "best_ratio",
+		                        best_ratio(r, REPLAY_ONE + many,
+		                                   REPLAY_WAY_ONE + many));
+		cJSON_AddItemToArray(list, t);
+	}
+}
+
+static cJSON *file_json(const struct replay_opts *opts,
+                        const struct replay_file *f)
 {
 	const struct replay_result *r = &f->run;
-	cJSON *o = cJSON_CreateObject(), *t;
+	const struct replay_speed *v = replay_speed(r);
+	cJSON *o = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(o, "file", f->name);
 	events_json(o, f);
 	tool_json_u64(o, "divergence", r->divergence);
 	tool_json_u64(o, "checks", r->checks);
-	t = cJSON_AddObjectToObject(o, "ns_per_pair");
-	cJSON_AddNumberToObject(t, "min", ns(r->pair.min));
-	cJSON_AddNumberToObject(t, "p50", ns(hist_percentile(&r->pair, 0.5)));
-	cJSON_AddNumberToObject(t, "p99", ns(hist_percentile(&r->pair, 0.99)));
-	cJSON_AddNumberToObject(o, "pairs_per_s", pairs_per_s(r));
-	tool_json_u64(o, "ticket_waits", r->busy);
+	speed_json(o, v);
+	if (r->speed[REPLAY_MANY].lanes)
+		scaling_json(o, r);
+	if (opts->against)
+		against_json(o, opts, r);
 	tool_json_u64(o, "kernel_calls", r->kernel_calls);
 	tool_json_u64(o, "invalidations", r->invalidations);
 	tool_json_u64(o, "completions", r->completions);
@@ -177,9 +337,18 @@ cJSON *replay_json(const struct replay_opts *opts, const struct replay_file *f,
 	                        sluice_pt_format_name(opts->format));
 	tool_json_u64(cfg, "poll", opts->poll);
 	tool_json_u64(cfg, "repeat", opts->repeat);
+	tool_json_u64(cfg, "lanes", opts->lanes);
+	tool_json_u64(cfg, "copies", opts->copies);
+	tool_json_u64(cfg, "translate", opts->translate);
+	cJSON_AddStringToObject(cfg, "order",
+	                        opts->order == REPLAY_ORDER_CHAIN ? "chain"
+	                                                          : "trace");
+	cJSON_AddStringToObject(cfg, "deal",
+	                        opts->deal == REPLAY_DEAL_CHAINS ? "chains"
+	                                                         : "ranges");
 	list = cJSON_AddArrayToObject(root, "files");
 	for (int i = 0; i < nr; i++)
 		if (f[i].done)
-			cJSON_AddItemToArray(list, file_json(&f[i]));
+			cJSON_AddItemToArray(list, file_json(opts, &f[i]));
 	return root;
 }

@@ -1,255 +1,263 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Runs the actions of a plan on soft domains, one lane with a view on each
- * domain, and takes the time. What has to be true after each step is known to
- * replay_check.c alone.
+ * Who plays when: the checked passes first, then rounds of timed passes in
+ * which one lane, several lanes and the other way take turns, so that what
+ * disturbs the machine disturbs them alike. What has to be true after each
+ * step is known to replay_check.c alone.
  */
-#include "tools/replay_run.h"
 #include "tools/replay_int.h"
+#include "tools/replay_rival.h"
 
-#include "tools/ticks.h"
 #include "tools/trace_int.h"
 
-#include <sluice/engine.h>
-
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* A poll with one lane lets every ticket pass within a round or two; a bound
- * turns a lost ticket into an error. */
-#define MAX_TRIES 10000
-#define POLL_ROOM 64
-#define DRAIN_NS UINT64_C(1000000000)
+struct show {
+	const char *name;
+	const struct plan *plan;
+	const struct replay_opts *opts;
+	struct replay_result *res;
+	struct trace_error *err;
+	struct team *team;
+	struct replay_deal deal[2]; /* for one lane, for several */
+	struct machine machine[2];
+	struct rival *rival[2];
+	int on[2];
+};
 
-static int refused(struct machine *m, int rc, const char *what)
+static int no_memory(struct show *s)
 {
-	return trace_fail(m->err, rc, "%s: %s: %s: %s", m->name, what,
-	                  sluice_errname(rc), sluice_last_error());
+	return trace_fail(s->err, -ENOMEM,
+	                  "%s: no memory for the replay: take a shorter "
+	                  "trace or fewer lanes",
+	                  s->name);
 }
 
-void machine_poll(struct machine *m)
+static int prepare(struct show *s, int many)
 {
-	struct sluice_completion c[POLL_ROOM];
-	uint32_t n;
+	uint32_t lanes = many ? s->opts->lanes : 1;
+	struct replay_result *res = s->res;
+	int rc = replay_deal(s->plan, lanes, s->opts->deal, &s->deal[many]);
 
-	do {
-		n = sluice_poll(m->lane, c, POLL_ROOM);
-		m->completions += n;
-		for (uint32_t i = 0; i < n; i++)
-			m->bad_completions += c[i].result != 0;
-	} while (n == POLL_ROOM);
-}
-
-static int act_once(struct machine *m, const struct plan_action *a)
-{
-	struct sluice_view *view = m->view[a->domain];
-
-	if (a->op == TRACE_MAP) {
-		struct sluice_map_req req = {.va = a->oa,
-		                             .len = a->len,
-		                             .prot = SLUICE_RW,
-		                             .flags = SLUICE_MAP_FIXED};
-		sluice_iova_t iova = a->iova;
-
-		return sluice_map(view, &req, &iova);
-	}
-	return sluice_unmap(view, a->iova, a->len, a->line, NULL);
-}
-
-int machine_act(struct machine *m, const struct plan_action *a)
-{
-	int rc = act_once(m, a);
-
-	for (int i = 0; i < MAX_TRIES && (rc == -EBUSY || rc == -EAGAIN); i++) {
-		m->busy++;
-		machine_poll(m);
-		/* A lazy domain would sit on its invalidations for up to a
-		 * millisecond: flush, as an allocator does that runs dry.
-		 * Lazy unmaps owe no completion that could be lost here. */
-		if (m->opts->mode == SLUICE_MODE_LAZY &&
-		    sluice_drain(m->lane, DRAIN_NS) < 0)
-			return -ETIMEDOUT;
-		rc = act_once(m, a);
-	}
+	if (rc)
+		return no_memory(s);
+	res->chains = s->deal[many].nr_chains;
+	res->largest = s->deal[many].largest;
+	res->fullest = s->deal[many].fullest;
+	res->events = s->deal[many].nr;
+	s->machine[many] = (struct machine){.name = s->name,
+	                                    .plan = s->plan,
+	                                    .opts = s->opts,
+	                                    .deal = &s->deal[many],
+	                                    .team = s->team,
+	                                    .err = s->err,
+	                                    .nr = lanes};
+	s->on[many] = 1;
+	rc = machine_on(&s->machine[many]);
+	if (!rc)
+		rc = replay_checked(&s->machine[many], res);
+	if (!rc && s->opts->against)
+		rc = rival_open(s->name, s->plan, s->opts, &s->deal[many],
+		                s->team, &s->rival[many], s->err);
 	return rc;
 }
 
-int machine_settle(struct machine *m, uint64_t promised)
+static int enlist(struct show *s, enum replay_player who, uint32_t lanes)
 {
-	for (int i = 0; i < MAX_TRIES && m->completions < promised; i++)
-		machine_poll(m);
-	return m->completions < promised ? -ETIMEDOUT : 0;
+	struct replay_speed *v = &s->res->speed[who];
+
+	v->pass_ps = calloc(s->opts->repeat, sizeof(*v->pass_ps));
+	if (!v->pass_ps)
+		return no_memory(s);
+	v->lanes = lanes;
+	v->events = s->plan->nr;
+	return 0;
 }
 
-void machine_stats(struct machine *m, struct sluice_domain_stats *ret_sum)
+/* Pass i of a machine; the one before the first warms tables and caches, as
+ * the drivers' first requests did before the recording. */
+static int turn(struct show *s, int many, int64_t i)
 {
-	memset(ret_sum, 0, sizeof(*ret_sum));
-	for (uint32_t d = 0; d < m->plan->nr_domains; d++) {
-		struct sluice_domain_stats s;
-
-		sluice_domain_get_stats(m->domain[d], &s);
-		ret_sum->kernel_maps += s.kernel_maps;
-		ret_sum->kernel_unmaps += s.kernel_unmaps;
-		ret_sum->invalidations += s.invalidations;
-	}
-}
-
-static int open_domain(struct machine *m, uint32_t d)
-{
-	struct sluice_domain_cfg cfg = {
-	        .backend = SLUICE_BACKEND_SOFT,
-	        .mode = m->opts->mode,
-	        .format = m->opts->format,
-	        .iova_bits = m->iova_bits,
-	        .flags = SLUICE_DOMAIN_CALLER_IOVA,
-	        .last = (UINT64_C(1) << m->iova_bits) - 1,
-	};
-	int rc = sluice_domain_create(m->engine, &cfg, &m->domain[d]);
-
-	if (rc < 0)
-		return refused(m, rc, "a domain cannot be created");
-	rc = sluice_view_open(m->lane, m->domain[d], &m->view[d]);
-	return rc < 0 ? refused(m, rc, "a view cannot be opened") : 0;
-}
-
-static int power_on(struct machine *m)
-{
+	struct replay_speed *v =
+	        &s->res->speed[many ? REPLAY_MANY : REPLAY_ONE];
+	struct machine *m = &s->machine[many];
+	uint64_t ps;
 	int rc;
 
-	m->iova_bits = m->plan->last_iova >> 48 ? 57 : 48;
-	rc = sluice_engine_open(NULL, &m->engine);
-	if (rc < 0)
-		return refused(m, rc, "the engine cannot be opened");
-	rc = sluice_lane_open(m->engine, NULL, &m->lane);
-	if (rc < 0)
-		return refused(m, rc, "a lane cannot be opened");
-	for (uint32_t d = 0; d < m->plan->nr_domains && !rc; d++)
-		rc = open_domain(m, d);
+	m->warm = i < 0;
+	rc = machine_pass(m, &ps);
+	if (rc || i < 0)
+		return rc;
+	v->pass_ps[i] = ps;
+	for (uint32_t n = 0; n < m->nr; n++) {
+		v->waits += m->player[n]->waits;
+		v->polls += m->player[n]->polls;
+	}
+	return 0;
+}
+
+/* The way's turn, if there is one. */
+static int rival_turn(struct show *s, int many, int64_t i)
+{
+	struct replay_speed *v =
+	        &s->res->speed[many ? REPLAY_WAY_MANY : REPLAY_WAY_ONE];
+	uint64_t ps;
+	int rc;
+
+	if (!s->rival[many])
+		return 0;
+	rc = rival_pass(s->rival[many], i < 0, &ps, s->err);
+	if (!rc && i >= 0)
+		v->pass_ps[i] = ps;
 	return rc;
 }
 
-/* Takes what is there; an error here is a defect worth an exit code. */
-static int power_off(struct machine *m)
+static int by_value(const void *a, const void *b)
 {
-	int rc = 0;
+	const double *x = a, *y = b;
 
-	if (m->lane)
-		rc |= sluice_drain(m->lane, DRAIN_NS);
-	for (uint32_t d = 0; d < m->plan->nr_domains; d++) {
-		rc |= sluice_view_close(m->view[d]);
-		rc |= sluice_domain_destroy(m->domain[d]);
-	}
-	rc |= sluice_lane_close(m->lane);
-	rc |= sluice_engine_close(m->engine);
-	return rc ? refused(m, -EBUSY, "the engine could not be closed") : 0;
+	return *x < *y ? -1 : *x > *y;
 }
 
-static int step_failed(struct machine *m, const struct plan_action *a, int rc)
+/* Of repeat values; sorts them. */
+static double median(double *x, uint32_t nr)
 {
-	return trace_fail(m->err, rc,
-	                  "%s:%u: the engine refused this %s: %s: %s", m->name,
-	                  a->line, a->op == TRACE_MAP ? "map" : "unmap",
-	                  sluice_errname(rc), sluice_last_error());
+	qsort(x, nr, sizeof(*x), by_value);
+	return nr % 2 ? x[nr / 2] : (x[nr / 2 - 1] + x[nr / 2]) / 2.0;
 }
 
-/* One block: poll after every opts->poll events, as a driver would. */
-static int block(struct machine *m, size_t from, size_t to, uint32_t *since,
-                 uint64_t *promised)
+/* Median over the rounds of how often a's rate is b's. */
+static double ratio(const struct show *s, int a, int b, double *tmp)
 {
-	for (size_t i = from; i < to; i++) {
-		const struct plan_action *a = &m->plan->act[i];
-		int rc = machine_act(m, a);
+	const uint64_t *pa = s->res->speed[a].pass_ps;
+	const uint64_t *pb = s->res->speed[b].pass_ps;
 
-		if (rc < 0)
-			return step_failed(m, a, rc);
-		*promised += (uint64_t)rc;
-		if (++*since >= m->opts->poll) {
-			*since = 0;
-			machine_poll(m);
-		}
+	if (!pa || !pb)
+		return 0.0;
+	for (uint32_t i = 0; i < s->opts->repeat; i++)
+		tmp[i] = pa[i] ? (double)pb[i] / (double)pa[i] : 0.0;
+	return median(tmp, s->opts->repeat);
+}
+
+static void evaluate(struct show *s, int who, double *tmp)
+{
+	struct replay_speed *v = &s->res->speed[who];
+
+	if (!v->pass_ps)
+		return;
+	v->best_ps = v->pass_ps[0];
+	for (uint32_t i = 0; i < s->opts->repeat; i++) {
+		if (v->pass_ps[i] < v->best_ps)
+			v->best_ps = v->pass_ps[i];
+		tmp[i] = (double)v->pass_ps[i];
 	}
+	v->median_ps = (uint64_t)median(tmp, s->opts->repeat);
+}
+
+static int conclude(struct show *s)
+{
+	double *tmp = calloc(s->opts->repeat, sizeof(*tmp));
+	struct replay_result *res = s->res;
+
+	if (!tmp)
+		return no_memory(s);
+	for (int who = 0; who < REPLAY_PLAYERS; who++)
+		evaluate(s, who, tmp);
+	res->scaling = ratio(s, REPLAY_MANY, REPLAY_ONE, tmp);
+	for (int many = 0; many < 2; many++) {
+		struct machine *m = &s->machine[many];
+		struct replay_speed *v = &res->speed[many];
+
+		for (uint32_t i = 0; v->lanes && i < m->nr; i++)
+			hist_merge(&v->pair, &m->player[i]->pair);
+		if (s->rival[many])
+			rival_blocks(s->rival[many],
+			             &res->speed[REPLAY_WAY_ONE + many].pair);
+	}
+	res->against[0] = ratio(s, REPLAY_ONE, REPLAY_WAY_ONE, tmp);
+	res->against[1] = ratio(s, REPLAY_MANY, REPLAY_WAY_MANY, tmp);
+	free(tmp);
 	return 0;
 }
 
-/* Back to empty domains, so that the next pass can begin. */
-static int clean(struct machine *m, uint64_t *promised)
+static int enlist_all(struct show *s)
 {
-	for (size_t i = 0; i < m->plan->nr_left; i++) {
-		const struct plan_action *a = &m->plan->left[i];
-		int rc = machine_act(m, a);
+	int rc = enlist(s, REPLAY_ONE, 1);
 
-		if (rc < 0)
-			return step_failed(m, a, rc);
-		*promised += (uint64_t)rc;
-	}
-	if (machine_settle(m, *promised) < 0)
-		return trace_fail(m->err, -ETIMEDOUT,
-		                  "%s: completions of unmaps did not arrive",
-		                  m->name);
-	return 0;
+	if (!rc && s->machine[1].nr)
+		rc = enlist(s, REPLAY_MANY, s->machine[1].nr);
+	if (!rc && s->rival[0])
+		rc = enlist(s, REPLAY_WAY_ONE, 1);
+	if (!rc && s->rival[1])
+		rc = enlist(s, REPLAY_WAY_MANY, s->machine[1].nr);
+	return rc;
 }
 
-/* warm: the pass is not counted. */
-static int timed_pass(struct machine *m, int warm)
+static int timed(struct show *s)
 {
-	const struct ticks *t = ticks_init();
-	size_t nr = m->plan->nr, step = m->opts->block;
-	struct replay_result *res = m->res;
-	uint64_t promised = 0;
-	uint32_t since = 0;
-	int rc = 0;
+	int rc = enlist_all(s);
 
-	m->completions = 0;
-	m->busy = 0;
-	for (size_t i = 0; i < nr && !rc; i += step) {
-		size_t end = nr - i < step ? nr : i + step;
-		uint64_t from = ticks_now(t), ps;
-
-		rc = block(m, i, end, &since, &promised);
-		ps = ticks_ps(t, from, ticks_now(t));
-		if (warm)
-			continue;
-		res->timed_ps += ps;
-		res->timed_events += end - i;
-		/* A tail shorter than half a block would be noise. */
-		if (2 * (end - i) >= step || nr < step)
-			hist_add(&res->pair, 2 * ps / (end - i), 1);
+	for (int64_t i = -1; i < (int64_t)s->opts->repeat && !rc; i++) {
+		rc = turn(s, 0, i);
+		if (!rc && s->on[1])
+			rc = turn(s, 1, i);
+		for (int many = 0; many < 2 && !rc; many++)
+			rc = rival_turn(s, many, i);
 	}
-	if (!warm)
-		res->busy += m->busy;
-	return rc ? rc : clean(m, &promised);
+	return rc ? rc : conclude(s);
 }
 
 /* After an error or a divergence, what is left behind is no news. */
-static void power_off_quiet(struct machine *m)
+static int dismiss(struct show *s, int quiet)
 {
 	struct trace_error unused;
+	int rc = 0, off;
 
-	m->err = &unused;
-	power_off(m);
+	for (int many = 0; many < 2; many++) {
+		if (!s->on[many])
+			continue;
+		s->machine[many].err = quiet || rc ? &unused : s->err;
+		off = machine_off(&s->machine[many]);
+		rc = rc ? rc : off;
+	}
+	for (int many = 0; many < 2; many++)
+		rival_close(s->rival[many]);
+	for (int many = 0; many < 2; many++)
+		replay_deal_free(&s->deal[many]);
+	for (int who = 0; who < REPLAY_PLAYERS; who++) {
+		free(s->res->speed[who].pass_ps);
+		s->res->speed[who].pass_ps = NULL;
+	}
+	team_close(s->team);
+	return quiet ? 0 : rc;
 }
 
 int replay_run(const char *name, const struct plan *plan,
                const struct replay_opts *opts, struct replay_result *ret,
                struct trace_error *err)
 {
-	struct machine m = {.name = name,
-	                    .plan = plan,
-	                    .opts = opts,
-	                    .res = ret,
-	                    .err = err};
-	int rc;
+	struct show s = {.name = name,
+	                 .plan = plan,
+	                 .opts = opts,
+	                 .res = ret,
+	                 .err = err};
+	int rc, off;
 
 	memset(ret, 0, sizeof(*ret));
-	rc = power_on(&m);
-	if (!rc)
-		rc = replay_checked(&m);
-	/* The first pass warms tables and caches, as the drivers' first
-	 * requests did before the recording. What diverged cannot be timed. */
-	for (uint32_t i = 0; i <= opts->repeat && !rc && !ret->divergence; i++)
-		rc = timed_pass(&m, i == 0);
+	rc = team_open(opts->lanes, &s.team);
+	if (rc)
+		return trace_fail(err, rc,
+		                  "%s: no thread for a lane: take "
+		                  "fewer --lanes",
+		                  name);
+	rc = prepare(&s, 0);
+	if (!rc && opts->lanes > 1)
+		rc = prepare(&s, 1);
+	/* What diverged cannot be timed. */
 	if (!rc && !ret->divergence)
-		return power_off(&m);
-	power_off_quiet(&m);
-	return rc;
+		rc = timed(&s);
+	off = dismiss(&s, rc || ret->divergence);
+	return rc ? rc : off;
 }

@@ -33,6 +33,8 @@ enum sluice_mode {
 /* Keep the VA -> IOVA direction for sluice_va_to_iova(). */
 #define SLUICE_DOMAIN_VA_LOOKUP 0x2u
 
+#define SLUICE_MAX_WINDOWS 4
+
 struct sluice_domain_cfg {
 	enum sluice_backend backend;
 	enum sluice_mode mode;
@@ -56,11 +58,23 @@ struct sluice_domain_cfg {
 	/* Records the invalidation log holds; 0 for 4096; a power of two from
 	 * 64 to 2^20. A lane that falls behind by more flushes everything. */
 	uint32_t log_records;
-	/* IOTLB entries of each view; 0 for 512; power of two 16..65536. */
+	/* IOTLB entries of each view; 0 for 1024; power of two 16..65536. */
 	uint32_t tlb_entries;
 	/* Unmaps in flight per view before sluice_unmap() answers -EAGAIN;
 	 * 0 for 1024; rounded up to a power of two, at most 2^15. */
 	uint32_t max_inflight;
+	/* Lowest-level tables that each view remembers, so that a miss of the
+	 * IOTLB is one load; each serves 2 MiB of IOVA. 0 for 8192; power of
+	 * two 16..2^20. 16 bytes each, which arrive as they are used. */
+	uint32_t walk_entries;
+	/* Parts of the aperture that SLUICE_MAP_WINDOW() names, closed ranges
+	 * of whole pages; copied; at most SLUICE_MAX_WINDOWS. For devices that
+	 * reach less than 32 or than all bits, and for platforms that only
+	 * translate in windows: on POWER 0..2 GiB and 2^59.. (reserve what
+	 * lies between). They may overlap. No mapping crosses an edge of one,
+	 * nor 4 GiB. A window below 16 MiB makes the granule smaller. */
+	const struct sluice_range *windows;
+	uint32_t nr_windows;
 };
 
 /**
@@ -137,9 +151,34 @@ struct sluice_domain_info {
 	/* Kernel backend: mappings the kernel still takes; UINT64_MAX: no
 	 * limit known. */
 	uint64_t mappings_left;
+	/* Where the allocator's addresses are, in bytes; 0 without one. What
+	 * is in none of them is handed out or waits for a ticket. Exact when
+	 * no lane runs.
+	 *
+	 * What fragmentation may cost: lengths are never rounded up, so every
+	 * byte is in one of these. A range of a granule or more takes less
+	 * than two granules beyond its length, whose pages are fragments (or
+	 * stranded, for 1 GiB leaves and from the 2^19th granule on). A
+	 * smaller one is refused only when no granule is free, and fragments,
+	 * magazines and the lane's own have no such run; a larger one when no
+	 * run of free granules is long enough (iova_largest_free). A lane
+	 * keeps at most 126 ranges of each length below a granule, and a 256th
+	 * of the aperture of longer ones, and gives all of it back some misses
+	 * and frees after another was refused. */
+	uint64_t iova_total;        /* usable and not reserved */
+	uint64_t iova_free;         /* in whole granules */
+	uint64_t iova_largest_free; /* the longest range of these */
+	uint64_t iova_fragments;    /* in granules partly used; any lane's */
+	uint64_t iova_stranded;  /* so too, unusable until all of it is free */
+	uint64_t iova_magazines; /* recycled, by length; any lane's */
+	uint64_t iova_lanes;     /* kept by lanes, each for itself */
+	/* Debug builds: sluice_iova_free() of what was not handed out (a
+	 * double free), which changed nothing. */
+	uint64_t iova_bogus_frees;
 };
 
-/* Thread: control. */
+/* Reads the allocator's bitmaps: microseconds, for wide apertures milliseconds.
+ * Thread: control. */
 SLUICE_API void sluice_domain_get_info(struct sluice_domain *domain,
                                        struct sluice_domain_info *ret_info);
 
@@ -168,11 +207,45 @@ struct sluice_domain_stats {
 	 * laggard_lane is UINT32_MAX when all are up to date. */
 	uint32_t laggard_lane;
 	uint64_t laggard_records;
+	/* How long the oldest unmap whose ticket has not passed has been
+	 * waiting; 0: none. Lanes renew it in sluice_poll(). */
+	uint64_t waiting_ns;
 };
 
 /* Thread: any. */
 SLUICE_API void sluice_domain_get_stats(struct sluice_domain *domain,
                                         struct sluice_domain_stats *ret_stats);
+
+/* What devices and lanes could still reach after sluice_unmap(), as a
+ * distribution. Each unmap whose ticket has passed is one sample of all three:
+ * how long its memory stayed within reach, and how many unmaps and bytes of its
+ * view did, itself included, just before it passed. */
+struct sluice_exposure {
+	struct {
+		uint64_t p50, p99, max;
+	} entries, bytes, ns;
+	uint64_t samples;
+};
+
+/**
+ * sluice_domain_get_exposure() - how long and how much unmapped memory was
+ * still within reach.
+ *
+ * Since the domain was created, over all views, closed ones too. entries and
+ * bytes are those of one view: with n views in use the domain may have n times
+ * as much exposed (exposed_*_max of struct sluice_domain_stats sum over views).
+ * ns is the time from sluice_unmap() until the sluice_poll() began that found
+ * the ticket passed; unmaps that one post carries share the time of the first,
+ * so others were within reach for less. Percentiles are rounded up, by at most
+ * 1/8, and never over max, which is exact. Unmaps whose ticket has not passed
+ * are not counted yet; those that the kernel refused never are. Slots of an
+ * arena stay within reach by design and are no samples.
+ *
+ * Thread: any. Blocks: on control calls of this domain. Racy reads like those
+ * of sluice_domain_get_stats(); exact when no lane is running.
+ */
+SLUICE_API void sluice_domain_get_exposure(
+        struct sluice_domain *domain, struct sluice_exposure *ret_exposure);
 
 #ifdef __cplusplus
 }

@@ -78,6 +78,15 @@ static inline int64_t xlate(struct rig *r, sluice_iova_t iova, uint64_t len)
 	return sluice_translate(r->view, iova, len, SLUICE_READ, &oa);
 }
 
+/* Makes the view a reader of the log: only those hold tickets up, and only for
+ * them are records posted. The page is nobody's: page 0 is never mapped. */
+static inline void start_reading(struct sluice_view *view)
+{
+	sluice_oa_t oa;
+
+	assert_true(sluice_translate(view, 0, 1, SLUICE_READ, &oa) < 0);
+}
+
 static inline void assert_maps(struct rig *r, sluice_iova_t iova,
                                sluice_oa_t want)
 {

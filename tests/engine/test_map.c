@@ -324,6 +324,7 @@ static void neighbours_share_a_record(void **state)
 
 	(void)state;
 	rig_up(&r, &caller_iova);
+	start_reading(r.view);
 	for (uint64_t i = 0; i < 64; i++)
 		assert_int_equal(map_fixed(&r, M2, PAGE, 0x40000 + i * PAGE),
 		                 0);

@@ -91,6 +91,7 @@ static void lazy_bounds(void **state)
 
 	(void)state;
 	rig_up(&r, &cfg);
+	start_reading(r.view);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(map(&r, 0x100000, PAGE, &iova[i]), 0);
 	for (int i = 0; i < 3; i++) {

@@ -16,6 +16,8 @@ import unittest
 TOOL = [*shlex.split(os.environ.get('MESON_EXE_WRAPPER', '')),
         os.path.abspath(sys.argv.pop(1))]
 DATA = os.environ['TEST_DATA']
+# Empty: all that were built.
+AGAINST = [a for a in os.environ.get('TEST_AGAINST', '').split(',') if a]
 
 # File -> maps, unmaps, pages left mapped, as grep and a page counter see them.
 TRACES = {
@@ -23,6 +25,8 @@ TRACES = {
     'net-lazy.trace.gz': (6514, 6256, 349, 1),
     'nvme-lazy.trace.gz': (23042, 1624, 258, 2),
 }
+
+CPUS = len(os.sched_getaffinity(0))
 
 HEAD = '  dd-158     [001] d.h1.     6.351896: '
 GOOD = HEAD + ('map: IOMMU: iova=0x0000000000001000 - 0x0000000000002000 '
@@ -40,6 +44,12 @@ def run(*args, stdin=b'', timeout=120):
 def replay(*args, stdin=b''):
     """Few passes: the checks are the matter, not the times."""
     return run('replay', '--repeat', '2', *args, stdin=stdin)
+
+
+def built():
+    """The ways that `sluice bench` can measure beside sluice."""
+    text = run('bench', '--help').stdout.decode()
+    return text.split('Built in: ')[1].split('\n')[0].split(', ')
 
 
 class Case(unittest.TestCase):
@@ -64,6 +74,13 @@ class Usage(Case):
                      ['replay', '--poll', '-1', 'x'],
                      ['replay', '--repeat', 'many', 'x'],
                      ['replay', '--format', 'paper', 'x'],
+                     ['replay', '--lanes', '0', 'x'],
+                     ['replay', '--lanes', str(CPUS + 1), 'x'],
+                     ['replay', '--order', 'none', 'x'],
+                     ['replay', '--deal', 'cards', 'x'],
+                     ['replay', '--copies', '0', 'x'],
+                     ['replay', '--translate', '1001', 'x'],
+                     ['replay', '--against', 'time', 'x'],
                      ['replay', '--bogus', 'x'], ['replay', '--json'],
                      ['bench', '-t', '0'], ['bench', '-t', '257'],
                      ['bench', '-s', '301'], ['bench', '-g', '1025'],
@@ -80,6 +97,34 @@ class Usage(Case):
                      ['bench', 'extra']):
             with self.subTest(args=args):
                 self.usage(*args)
+
+    def test_bench_says_why(self):
+        for args, word in (
+                (['-t', '1,,2'], '1,,2'), (['-t', '1,2,'], '1,2,'),
+                (['-t', ''], 'threads'), (['-t', '1,1'], 'twice'),
+                (['-t', ','.join(str(i) for i in range(1, 18))], '16'),
+                (['-t', '99999999999999999'], '256'),
+                (['--pin', 'maybe'], 'yes or no'),
+                (['--against', 'nobody'], 'built are naive'),
+                (['--against', ''], 'built are naive'),
+                (['--against', 'naive,'], 'built are naive'),
+                (['--against', 'all,naive'], 'go alone'),
+                (['--against', 'naive,naive'], 'twice'),
+                (['--against', 'naive', '--backend', 'type1', '--device',
+                  '00:03.0'], 'soft')):
+            with self.subTest(args=args):
+                p = run('bench', *args)
+                self.assertEqual(p.returncode, 2, p.stderr)
+                self.assertEqual(p.stdout, b'')
+                self.assertIn(word, p.stderr.decode())
+        if len(os.sched_getaffinity(0)) < 256:
+            p = run('bench', '-t', '1,256', '--pin', 'yes')
+            self.assertEqual(p.returncode, 2)
+            self.assertIn('256 threads', p.stderr.decode())
+        for way in set(built()) - {'naive'}:
+            p = run('bench', '--mode', 'arena', '--against', way)
+            self.assertEqual(p.returncode, 2)
+            self.assertIn('arenas', p.stderr.decode())
 
     def test_help_and_version(self):
         for cmd in ([], ['bench'], ['replay'], ['groups'], ['pt']):
@@ -139,6 +184,75 @@ class Replay(Case):
                 for f, name in zip(out['files'], TRACES):
                     self.assertEqual(os.path.basename(f['file']), name)
                     self.check(f, name)
+
+    def speed(self, f, lanes):
+        self.assertEqual(f['lanes'], lanes)
+        self.assertGreater(f['ns_per_pair']['p50'], 0)
+        self.assertGreater(f['pairs_per_s'], 0)
+        self.assertGreaterEqual(f['best_pairs_per_s'], f['pairs_per_s'])
+
+    def bundled(self, *options):
+        p = replay(*options, '--json', '-',
+                   *(os.path.join(DATA, n) for n in TRACES))
+        if p.returncode == 2 and b'this build has' in p.stderr:
+            self.skipTest('built without glib')
+        self.assertEqual(p.returncode, 0, p.stderr)
+        files = json.loads(p.stdout)['files']
+        self.assertEqual(len(files), len(TRACES))
+        for f, name in zip(files, TRACES):
+            self.check(f, name)
+        return files
+
+    @unittest.skipIf(CPUS < 2, 'one processor: no second lane')
+    def test_lanes(self):
+        for options in ([], ['--order', 'chain'], ['--deal', 'chains'],
+                        ['--mode', 'lazy'], ['--translate', '2'],
+                        ['--copies', '3']):
+            with self.subTest(options=options):
+                for f in self.bundled('--lanes', '2', *options):
+                    self.speed(f, 2)
+                    one, two = f['by_lanes']
+                    self.speed(one, 1)
+                    self.speed(two, 2)
+                    self.assertEqual(two['pairs_per_s'], f['pairs_per_s'])
+                    s = f['scaling']
+                    self.assertGreater(s['median'], 0)
+                    self.assertGreater(s['best'], 0)
+                    self.assertLessEqual(s['largest_chain'],
+                                         s['fullest_lane'])
+                    # Half each, but for what hangs together.
+                    self.assertLess(s['fullest_lane'],
+                                    0.51 * s['actions'] + 1)
+
+    def test_against(self):
+        for f in self.bundled('--against', 'glib', '--translate', '1'):
+            self.speed(f, 1)
+            way, = f['against']
+            self.assertEqual(way['way'], 'glib')
+            self.speed(way, 1)
+            self.assertGreater(way['ratio'], 0)
+            self.assertGreater(way['best_ratio'], 0)
+
+    @unittest.skipIf(CPUS < 2, 'one processor: no second lane')
+    def test_against_with_lanes(self):
+        for f in self.bundled('--against', 'glib', '--lanes', '2'):
+            self.assertEqual([w['lanes'] for w in f['against']], [1, 2])
+
+    @unittest.skipIf(CPUS < 2, 'one processor: no second lane')
+    def test_lanes_table(self):
+        p = replay('--lanes', '2', '--copies', '2', '--against', 'naive',
+                   '--translate', '1', os.path.join(DATA, 'net-lazy.trace.gz'))
+        self.assertEqual(p.returncode, 0, p.stderr)
+        for word in (b'2 lanes', b'2 copies', b'chains', b'naive, 1 lane:',
+                     b'naive, 2 lanes:', b'1 translations'):
+            self.assertIn(word, p.stdout)
+
+    @unittest.skipIf(CPUS < 2, 'one processor: no second lane')
+    def test_one_chain(self):
+        """Cannot be dealt, and says so."""
+        p = replay('--lanes', '2', '-', stdin=((GOOD + UNMAP) * 100).encode())
+        self.assertEqual(p.returncode, 0, p.stderr)
+        self.assertIn(b'too few chains', p.stdout)
 
     def test_grep_agrees(self):
         for name, (maps, unmaps, _, _) in TRACES.items():
@@ -235,9 +349,16 @@ class Replay(Case):
                            stdin=GOOD.encode()), '/nonexistent/x')
 
 
+def bench(*args):
+    """A second of it, against all that may be run here."""
+    if AGAINST and '--against' not in args:
+        args += ('--against', ','.join(AGAINST))
+    return run('bench', '-s', '1', *args)
+
+
 class Bench(Case):
     def check(self, *args):
-        p = run('bench', '-s', '1', '--json', '-', *args)
+        p = bench('--json', '-', *args)
         self.assertEqual(p.returncode, 0, p.stderr)
         out = json.loads(p.stdout)
         self.assertEqual(out['schema'], 'sluice-bench/1')
@@ -251,31 +372,99 @@ class Bench(Case):
             self.assertLessEqual(t['min'], t['p50'])
             self.assertLessEqual(t['p50'], t['p99'])
             self.assertLessEqual(t['p99'], t['p999'])
+            self.assertLessEqual(t['p999'], t['max'])
             self.assertGreater(r['ops_per_s'], 0)
         for name in ('map', 'unmap', 'pair'):
-            self.assertIn((name, 'sluice'), found)
-            self.assertIn((name, 'naive'), found)
+            for impl in ['sluice'] + out['config']['against']:
+                self.assertIn((name, impl), found)
+        for key in ('l1_load_ns', 'locked_add_ns'):
+            self.assertGreater(out['floors'][key], 0)
+        self.check_exposure(out)
         return out, found
+
+    def check_exposure(self, out):
+        """One for each number of threads, and every unmap is a sample."""
+        runs = out['exposure']
+        self.assertEqual([e['lanes'] for e in runs],
+                         out['config']['threads_list'])
+        self.assertEqual(sum(e['samples'] for e in runs),
+                         out['counters']['unmaps'])
+        for e in runs:
+            self.assertEqual(e['mode'], out['config']['mode'])
+            for what in ('entries', 'bytes', 'ns'):
+                self.assertLessEqual(e[what]['p50'], e[what]['p99'])
+                self.assertLessEqual(e[what]['p99'], e[what]['max'])
+                self.assertLessEqual(
+                    e[what]['max'],
+                    out['counters'][f'exposed_{what}_max'])
+                if e['samples']:
+                    self.assertGreater(e[what]['p50'], 0)
 
     def test_strict(self):
         out, found = self.check()
         self.assertIn(('ticket', 'sluice'), found)
-        self.assertIn(('translate_hit', 'sluice'), found)
+        others = AGAINST or built()
+        self.assertEqual(set(out['config']['against']), set(others))
+        for impl in ['sluice'] + others:
+            for name in ('translate', 'translate_batch', 'translate_hit'):
+                self.assertIn((name, impl), found)
+            self.assertNotIn('efficiency', found['map', impl])
         self.assertEqual(out['counters']['maps'], out['counters']['unmaps'])
         self.assertGreater(out['counters']['invalidations'], 0)
+        # No batch is larger than that, nor a page.
+        e, = out['exposure']
+        self.assertEqual(e['entries']['max'], 32)
+        self.assertEqual(e['bytes']['max'], 32 * 4096)
 
     def test_lazy_threads(self):
-        out, found = self.check('-t', '2', '--mode', 'lazy')
+        out, found = self.check('-t', '2', '--mode', 'lazy', '--against',
+                                'naive')
+        self.assertEqual(out['config']['against'], ['naive'])
         self.assertNotIn(('ticket', 'sluice'), found)
         self.assertEqual(found['map', 'sluice']['lanes'], 2)
         self.assertEqual(out['counters']['maps'], out['counters']['unmaps'])
 
+    def test_scaling(self):
+        out, _ = self.check('-t', '2,1', '--against', 'none', '--pin', 'no')
+        self.assertEqual(out['config']['threads_list'], [2, 1])
+        self.assertEqual(out['config']['threads'], 2)
+        self.assertFalse(out['config']['pinned'])
+        self.assertEqual({r['impl'] for r in out['results']}, {'sluice'})
+        rates = {(r['lanes'], r['name']): r for r in out['results']}
+        for name in ('map', 'unmap', 'translate', 'pair'):
+            one, two = rates[1, name], rates[2, name]
+            self.assertAlmostEqual(one['efficiency'], 1)
+            self.assertAlmostEqual(two['efficiency'],
+                                   two['ops_per_s'] / 2 / one['ops_per_s'])
+
+    def test_scaling_rows(self):
+        p = bench('-t', '1,2', '--against', 'naive')
+        self.assertEqual(p.returncode, 0, p.stderr)
+        text = p.stdout.decode()
+        self.assertIn('threads:1 ', text)
+        self.assertIn('threads:2 ', text)
+        for impl in ('sluice', 'naive'):
+            self.assertRegex(text, fr'(?m)^{impl} +map +[\d.]+ 1\.00 +'
+                                   r'[\d.]+ \d\.\d\d$')
+        self.assertIn('\nexposure ', text)
+        self.assertIn('floors of this machine', text)
+
+    def test_working_set(self):
+        """Far pages cost every lookup more, but one of nothing but hits."""
+        near, far = ({r['impl']: r['ns']['p50'] for r in self.check(
+            '--working-set', size, '--depth', '32', '--batch', '8',
+            '--against', 'naive')[0]['results'] if r['name'] == 'translate'}
+                     for size in ('64K', '64M'))
+        for impl in ('sluice', 'naive'):
+            self.assertGreater(far[impl], near[impl])
+
     def test_sg_and_arena(self):
         self.check('-m', 'sg', '-g', '8', '--depth', '16')
-        self.check('--mode', 'arena')
+        out, _ = self.check('--mode', 'arena')
+        self.assertEqual(out['config']['against'], ['naive'])
 
     def test_kernel_style_lines(self):
-        p = run('bench', '-s', '1', '-d', '1')
+        p = bench('-d', '1')
         self.assertEqual(p.returncode, 0, p.stderr)
         lines = p.stdout.decode().split('\n')
         self.assertEqual(lines[0], 'dma mapping benchmark(SINGLE_MODE): '
@@ -287,7 +476,7 @@ class Bench(Case):
 
     def test_report(self):
         with tempfile.TemporaryDirectory() as d:
-            p = run('bench', '-s', '1', '--report', d)
+            p = bench('--report', d)
             self.assertEqual(p.returncode, 0, p.stderr)
             self.assertTrue(os.path.getsize(os.path.join(d, 'latency.dat')))
 

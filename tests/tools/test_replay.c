@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Dealing a trace to lanes, and the checks of a replay. The checks are put to
+ * the test by an engine that lies: the linker puts the two calls below between
+ * the replay and the engine, and what they do wrong must be found, by one lane
+ * and by several.
+ */
+#include "tools/replay_deal.h"
+#include "tools/replay_run.h"
+#include "tools/replay_team.h"
+
+#include <sluice/map.h>
+
+#include "yardstick/ways.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#define PAGE UINT64_C(4096)
+
+/* The lies. Set while no lane runs. */
+static uint64_t wrong_oa_at = UINT64_MAX;   /* maps this IOVA elsewhere */
+static uint64_t not_unmapped = UINT64_MAX;  /* unmaps its neighbour instead */
+static uint64_t mapped_beside = UINT64_MAX; /* and maps the page behind, too */
+
+int __real_sluice_map(struct sluice_view *view,
+                      const struct sluice_map_req *req, sluice_iova_t *iova);
+int __real_sluice_unmap(struct sluice_view *view, sluice_iova_t iova,
+                        uint64_t len, uint64_t cookie,
+                        struct sluice_ticket *ret_ticket);
+int __wrap_sluice_map(struct sluice_view *view,
+                      const struct sluice_map_req *req, sluice_iova_t *iova);
+int __wrap_sluice_unmap(struct sluice_view *view, sluice_iova_t iova,
+                        uint64_t len, uint64_t cookie,
+                        struct sluice_ticket *ret_ticket);
+
+int __wrap_sluice_map(struct sluice_view *view,
+                      const struct sluice_map_req *req, sluice_iova_t *iova)
+{
+	struct sluice_map_req r = *req;
+
+	if (*iova == wrong_oa_at)
+		r.va += PAGE;
+	if (*iova == mapped_beside)
+		r.len += PAGE;
+	return __real_sluice_map(view, &r, iova);
+}
+
+int __wrap_sluice_unmap(struct sluice_view *view, sluice_iova_t iova,
+                        uint64_t len, uint64_t cookie,
+                        struct sluice_ticket *ret_ticket)
+{
+	if (iova == not_unmapped && len > PAGE) {
+		iova += PAGE;
+		len -= PAGE;
+	}
+	return __real_sluice_unmap(view, iova, len, cookie, ret_ticket);
+}
+
+/* A plan by hand. */
+static struct plan plan;
+
+static void act(enum trace_op op, uint16_t domain, uint64_t page,
+                uint64_t pages)
+{
+	struct plan_action *a;
+
+	plan.act = realloc(plan.act, (plan.nr + 1) * sizeof(*plan.act));
+	assert_non_null(plan.act);
+	a = &plan.act[plan.nr++];
+	*a = (struct plan_action){.iova = page * PAGE,
+	                          .len = pages * PAGE,
+	                          .oa = (page + 0x1000) * PAGE,
+	                          .line = (uint32_t)plan.nr,
+	                          .domain = domain,
+	                          .op = (uint16_t)op};
+	if (plan.nr_domains <= domain)
+		plan.nr_domains = domain + 1u;
+	if (a->iova + a->len - 1 > plan.last_iova)
+		plan.last_iova = a->iova + a->len - 1;
+}
+
+static uint64_t rnd_state = 88172645463325252u;
+
+static uint64_t rnd(uint64_t below)
+{
+	rnd_state ^= rnd_state << 13;
+	rnd_state ^= rnd_state >> 7;
+	rnd_state ^= rnd_state << 17;
+	return rnd_state % below;
+}
+
+/* Each action of the plan is in one part, after what came before it there;
+ * what meets is in the same part. */
+static void dealt(const struct replay_deal *d, uint64_t near_pages)
+{
+	size_t at[REPLAY_MAX_LANES] = {0}, sum = 0, fullest = 0;
+
+	for (size_t i = 0; i < plan.nr; i++) {
+		const struct plan_action *a = &plan.act[i];
+		uint32_t p = replay_deal_owner(d, a->domain, a->iova);
+		const struct replay_part *part;
+		const struct replay_step *s;
+
+		assert_true(p < d->nr_parts);
+		part = &d->part[p];
+		assert_true(at[p] < part->nr);
+		s = &part->step[at[p]];
+		assert_int_equal(part->line[at[p]], a->line);
+		assert_int_equal(step_iova(s), a->iova);
+		assert_int_equal(step_domain(s), a->domain);
+		assert_int_equal(step_is_unmap(s), a->op == TRACE_UNMAP);
+		assert_int_equal(s->len, a->len);
+		assert_int_equal(s->oa, a->oa);
+		at[p]++;
+		/* Not only its first page, and its neighbourhood, too. */
+		for (uint64_t x = a->iova & ~(near_pages * PAGE - 1);
+		     x < a->iova + a->len; x += PAGE)
+			assert_int_equal(replay_deal_owner(d, a->domain, x), p);
+	}
+	for (uint32_t p = 0; p < d->nr_parts; p++) {
+		assert_int_equal(at[p], d->part[p].nr);
+		sum += d->part[p].nr;
+		fullest = d->part[p].nr > fullest ? d->part[p].nr : fullest;
+	}
+	assert_int_equal(sum, plan.nr);
+	assert_int_equal(fullest, d->fullest);
+}
+
+/* The steps of a chain follow each other through next, all of them. */
+static void linked(const struct replay_part *part)
+{
+	for (size_t i = 0; i < part->nr; i++) {
+		size_t k = i + 1;
+
+		while (k < part->nr && part->chain[k] != part->chain[i])
+			k++;
+		assert_int_equal(part->next[i], k);
+	}
+}
+
+static void dealing(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 200; round++) {
+		uint32_t parts = 1 + (uint32_t)rnd(7);
+		enum replay_dealing how =
+		        rnd(2) ? REPLAY_DEAL_RANGES : REPLAY_DEAL_CHAINS;
+		struct replay_deal d;
+
+		for (uint64_t i = rnd(400); i > 0; i--)
+			act(rnd(2) ? TRACE_MAP : TRACE_UNMAP, (uint16_t)rnd(3),
+			    rnd(600), 1 + rnd(4));
+		assert_int_equal(replay_deal(&plan, parts, how, &d), 0);
+		assert_int_equal(d.nr_parts, parts);
+		dealt(&d, how == REPLAY_DEAL_RANGES ? 16 : 1);
+		for (uint32_t p = 0; p < parts; p++)
+			linked(&d.part[p]);
+		replay_deal_free(&d);
+		plan_free(&plan);
+	}
+}
+
+/* Chains are counted as ranges overlap, not as they touch. */
+static void chains(void **state)
+{
+	struct replay_deal d;
+
+	(void)state;
+	act(TRACE_MAP, 0, 10, 2);
+	act(TRACE_MAP, 0, 12, 2); /* touches, does not overlap */
+	act(TRACE_MAP, 1, 10, 2); /* another domain */
+	act(TRACE_UNMAP, 0, 11, 1);
+	assert_int_equal(replay_deal(&plan, 3, REPLAY_DEAL_CHAINS, &d), 0);
+	assert_int_equal(d.nr_chains, 3);
+	assert_int_equal(d.largest, 2);
+	assert_int_equal(d.fullest, 2);
+	assert_int_not_equal(replay_deal_owner(&d, 0, 11 * PAGE),
+	                     replay_deal_owner(&d, 0, 12 * PAGE));
+	assert_int_equal(replay_deal_owner(&d, 0, 9 * PAGE), REPLAY_NOBODY);
+	assert_int_equal(replay_deal_owner(&d, 0, 14 * PAGE), REPLAY_NOBODY);
+	assert_int_equal(replay_deal_owner(&d, 2, 10 * PAGE), REPLAY_NOBODY);
+	replay_deal_free(&d);
+	/* One unmap over both makes them one. */
+	act(TRACE_UNMAP, 0, 10, 4);
+	assert_int_equal(replay_deal(&plan, 3, REPLAY_DEAL_CHAINS, &d), 0);
+	assert_int_equal(d.nr_chains, 2);
+	assert_int_equal(d.largest, 4);
+	replay_deal_free(&d);
+	plan_free(&plan);
+}
+
+static void no_action(void **state)
+{
+	struct replay_deal d;
+
+	(void)state;
+	assert_int_equal(replay_deal(&plan, 4, REPLAY_DEAL_RANGES, &d), 0);
+	assert_int_equal(d.nr_chains, 0);
+	assert_int_equal(d.fullest, 0);
+	assert_int_equal(replay_deal_owner(&d, 0, 0), REPLAY_NOBODY);
+	replay_deal_free(&d);
+}
+
+/* Copies do not meet, and take turns. */
+static void copies(void **state)
+{
+	struct replay_deal d;
+	struct plan three;
+
+	(void)state;
+	act(TRACE_MAP, 0, 0, 1);
+	act(TRACE_UNMAP, 0, 0, 1);
+	act(TRACE_MAP, 1, 700, 3);
+	assert_int_equal(replay_copies(&plan, 3, &three), 0);
+	assert_int_equal(three.nr, 9);
+	assert_int_equal(three.nr_domains, 2);
+	for (size_t i = 0; i < three.nr; i++) {
+		const struct plan_action *a = &three.act[i];
+
+		assert_int_equal(a->line, i / 3 + 1);
+		assert_int_equal(a->oa, plan.act[i / 3].oa);
+		assert_true(a->iova + a->len - 1 <= three.last_iova);
+	}
+	assert_int_equal(replay_deal(&three, 3, REPLAY_DEAL_RANGES, &d), 0);
+	assert_int_equal(d.nr_chains, 6);
+	assert_int_equal(d.fullest, 3);
+	replay_deal_free(&d);
+	plan_free(&three);
+	plan.last_iova = (UINT64_C(1) << 57) - 1;
+	assert_int_equal(replay_copies(&plan, 2, &three), -ERANGE);
+	assert_null(three.act);
+	plan_free(&plan);
+}
+
+#define RINGS 64
+
+static uint64_t ring(uint64_t i)
+{
+	return 0x1000 + i * 7 % RINGS * 32;
+}
+
+/* Two devices, each with half of the rings, map and unmap in turn: a map must
+ * wait for the ticket of the unmap before. */
+static void make_rings(void)
+{
+	for (uint64_t i = 0; i < UINT64_C(62) * RINGS; i++)
+		act(i / RINGS % 2 ? TRACE_UNMAP : TRACE_MAP, (uint16_t)(i % 2),
+		    ring(i), 2);
+}
+
+static struct replay_opts opts = {.format = SLUICE_PT_X86_64,
+                                  .poll = 200,
+                                  .repeat = 3,
+                                  .block = 128,
+                                  .lanes = 1,
+                                  .copies = 1};
+static struct replay_result res;
+
+static void run(uint32_t lanes)
+{
+	struct trace_error err = {""};
+
+	opts.lanes = lanes;
+	if (replay_run("T", &plan, &opts, &res, &err))
+		fail_msg("%s", err.text);
+}
+
+/* As the command line allows, but never one: two threads may share. */
+static uint32_t several(void)
+{
+	return team_processors() < 4 ? 2 : 4;
+}
+
+static void played(enum replay_player who, uint32_t lanes)
+{
+	const struct replay_speed *v = &res.speed[who];
+
+	assert_int_equal(v->lanes, lanes);
+	assert_int_equal(v->events, plan.nr);
+	assert_true(v->best_ps > 0);
+	assert_true(v->median_ps >= v->best_ps);
+	assert_true(v->pair.count > 0);
+	assert_null(v->pass_ps);
+}
+
+static void clean(void **state)
+{
+	static const uint32_t used[] = {0, 3};
+	uint32_t n = several();
+
+	(void)state;
+	make_rings();
+	for (int mode = 0; mode < 8; mode++) {
+		opts.order = mode & 1 ? REPLAY_ORDER_CHAIN : REPLAY_ORDER_TRACE;
+		opts.deal = mode & 2 ? REPLAY_DEAL_CHAINS : REPLAY_DEAL_RANGES;
+		opts.translate = used[mode / 4];
+		opts.against = ways_find("naive");
+		run(n);
+		assert_int_equal(res.divergence, 0);
+		assert_true(res.checks > 4 * plan.nr);
+		assert_int_equal(res.completions, plan.nr / 2);
+		assert_int_equal(res.chains, RINGS);
+		assert_int_equal(res.fullest, plan.nr / n);
+		played(REPLAY_ONE, 1);
+		played(REPLAY_MANY, n);
+		played(REPLAY_WAY_ONE, 1);
+		played(REPLAY_WAY_MANY, n);
+		assert_true(res.scaling > 0.0);
+		assert_true(res.against[0] > 0.0 && res.against[1] > 0.0);
+		/* Each ring is used again while its ticket is out. */
+		assert_true(res.speed[REPLAY_ONE].waits > 0);
+	}
+	opts.against = NULL;
+	opts.order = REPLAY_ORDER_TRACE;
+	opts.translate = 0;
+	run(1);
+	played(REPLAY_ONE, 1);
+	assert_int_equal(res.speed[REPLAY_MANY].lanes, 0);
+	assert_true(res.scaling == 0.0);
+	plan_free(&plan);
+}
+
+/* The planted fault is found in the domain and at the page where it is. */
+static void found(uint32_t lanes, uint64_t page, const char *what)
+{
+	char where[64];
+
+	run(lanes);
+	assert_true(res.divergence > 0);
+	assert_int_equal(res.speed[REPLAY_ONE].lanes, 0); /* not timed */
+	snprintf(where, sizeof(where), "IOVA 0x%llx: %s",
+	         (unsigned long long)(page * PAGE), what);
+	if (!strstr(res.first_bad, where))
+		fail_msg("\"%s\" lacks \"%s\"", res.first_bad, where);
+}
+
+static void lies(void **state)
+{
+	uint64_t page = ring(40);
+
+	(void)state;
+	make_rings();
+	for (uint32_t lanes = 1; lanes <= several(); lanes++) {
+		wrong_oa_at = page * PAGE;
+		found(lanes, page, "translates to the wrong address");
+		wrong_oa_at = UINT64_MAX;
+		mapped_beside = page * PAGE;
+		found(lanes, page + 2, "translates, but must not be mapped");
+		mapped_beside = UINT64_MAX;
+		not_unmapped = page * PAGE;
+		found(lanes, page, "translates, but must not be mapped");
+		not_unmapped = UINT64_MAX;
+		run(lanes);
+		assert_int_equal(res.divergence, 0);
+	}
+	plan_free(&plan);
+}
+
+/* Found at the end when nothing is compared on the way. */
+static void lies_at_the_end(void **state)
+{
+	(void)state;
+	make_rings();
+	opts.check = REPLAY_CHECK_END;
+	not_unmapped = ring(40) * PAGE;
+	run(several());
+	assert_true(res.divergence > 0);
+	not_unmapped = UINT64_MAX;
+	run(several());
+	assert_int_equal(res.divergence, 0);
+	opts.check = REPLAY_CHECK_EACH;
+	plan_free(&plan);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(dealing),         cmocka_unit_test(chains),
+	        cmocka_unit_test(no_action),       cmocka_unit_test(copies),
+	        cmocka_unit_test(clean),           cmocka_unit_test(lies),
+	        cmocka_unit_test(lies_at_the_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
