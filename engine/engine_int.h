@@ -85,13 +85,14 @@ struct pend {
 	uint8_t flags; /* PEND_* */
 	uint8_t state; /* enum pend_state */
 };
-/* Pages of unmaps in flight, counted by their low bits: a quick "no" for a map
- * whose IOVA the caller chose. Larger unmaps are only counted. */
+/* For each of some numbers that pages share, by their low bits, the ticket of
+ * the last unmap of such a page: a quick "no" for a map whose IOVA the caller
+ * chose. Of larger unmaps only the last is kept. */
 #define FILTER_SLOTS 256
 #define FILTER_MAX_PAGES 64
 struct pend_filter {
-	uint32_t nr_large;
-	uint16_t nr[FILTER_SLOTS]; /* at most max_inflight each */
+	uint64_t large;
+	uint64_t last[FILTER_SLOTS];
 };
 #define PEND_NOTIFY 0x1 /* post a completion */
 enum pend_state { PEND_WAITS, PEND_AT_BACKEND, PEND_DONE };
