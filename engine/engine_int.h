@@ -83,6 +83,10 @@ struct pend_filter {
 };
 #define PEND_NOTIFY 0x1 /* post a completion */
 enum pend_state { PEND_WAITS, PEND_AT_BACKEND, PEND_DONE };
+/* The range stays in use: a ring's slots, or a mapping that was revived. The
+ * ticket passes like any other, but neither the allocator nor the backend gets
+ * the range back. */
+#define PEND_STAYS 0x2
 
 /* Single-writer counters, see struct sluice_domain_stats. */
 struct view_stats {
@@ -127,6 +131,8 @@ struct sluice_view {
 	uint32_t nr_maps_inflight; /* at the backend */
 	/* Tickets of unmaps that the kernel refused: they never pass. When the
 	 * list is full, none from its last entry on does. */
+	struct revive *revive; /* NULL: mappings are not revived */
+	uint32_t nr_rings;
 	uint32_t nr_refused;
 	uint64_t refused[REFUSED_MAX];
 	struct view_stats st;
@@ -225,6 +231,7 @@ int map_leaves(struct sluice_view *view, uint64_t iova,
 int kernel_map(struct sluice_view *view, const struct map_args *args,
                uint64_t iova);
 bool kernel_unmap(struct sluice_view *view, uint64_t pend);
+int map_error(int rc); /* sets the message that fits */
 uint32_t kernel_reap(struct sluice_lane *lane, struct sluice_completion *out,
                      uint32_t max, bool drop);
 /* Does [iova, last] begin and end with whole mappings? */

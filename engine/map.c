@@ -162,7 +162,7 @@ int map_leaves(struct sluice_view *view, uint64_t iova,
 	return rc;
 }
 
-static int map_error(int rc)
+int map_error(int rc)
 {
 	switch (rc) {
 	case -EEXIST:

@@ -135,6 +135,11 @@ int sluice_view_close(struct sluice_view *view)
 	for (uint32_t i = 0; i < lane->nr_views; i++)
 		if (lane->views[i] == view)
 			lane->views[i] = lane->views[--lane->nr_views];
+	if (view->nr_rings)
+		return msg_fmt(-EBUSY,
+		               "%u rings of this view are there: call "
+		               "sluice_ring_destroy() first",
+		               view->nr_rings);
 	pthread_mutex_lock(&domain->lock);
 	domain->views[lane->id] = NULL;
 	domain->nr_views--;
@@ -316,7 +321,7 @@ static void advance(struct sluice_view *view)
 
 		if (!log_has_passed(view, p->log_seq))
 			break;
-		if (view->domain->be) {
+		if (view->domain->be && !(p->flags & PEND_STAYS)) {
 			if (!kernel_unmap(view, view->submitted))
 				break;
 			p->state = PEND_AT_BACKEND;
@@ -334,7 +339,7 @@ static void advance(struct sluice_view *view)
 		 * its ticket never passes. */
 		if (unlikely(p->result))
 			refuse_ticket(view, view->passed + 1);
-		else if (view->iova)
+		else if (view->iova && !(p->flags & PEND_STAYS))
 			iova_free(view->iova, p->iova, p->len);
 		filter_count(view, p->iova, p->len, -1);
 		view->pend_bytes -= p->len;
