@@ -15,6 +15,7 @@
 #include <sluice/sluice.h>
 #include "engine/backend/backend.h"
 #include "engine/iova.h"
+#include "engine/revive.h"
 #include "groups/grp.h"
 #include "iotlb/iotlb.h"
 #include "pagetable/pt.h"
@@ -82,11 +83,11 @@ struct pend_filter {
 	uint16_t nr[FILTER_SLOTS]; /* at most max_inflight each */
 };
 #define PEND_NOTIFY 0x1 /* post a completion */
-enum pend_state { PEND_WAITS, PEND_AT_BACKEND, PEND_DONE };
 /* The range stays in use: a ring's slots, or a mapping that was revived. The
  * ticket passes like any other, but neither the allocator nor the backend gets
  * the range back. */
 #define PEND_STAYS 0x2
+enum pend_state { PEND_WAITS, PEND_AT_BACKEND, PEND_DONE };
 
 /* Single-writer counters, see struct sluice_domain_stats. */
 struct view_stats {
@@ -95,6 +96,7 @@ struct view_stats {
 	au64 misses, faults;
 	au64 invalidations, posts, flushes;
 	au64 exposed_entries_max, exposed_bytes_max, exposed_ticks_max;
+	au64 revived;
 };
 
 #define REFUSED_MAX 16
@@ -108,6 +110,7 @@ struct sluice_view {
 	struct iova_cache *iova; /* NULL: the caller chooses */
 	uint32_t reader;         /* number in the log: the lane's id */
 	bool lazy;
+	bool plain; /* soft, and nothing is revived: the shortest ways */
 
 	/* Invalidations not posted yet. */
 	uint32_t nr_batch;
@@ -128,11 +131,11 @@ struct sluice_view {
 	struct pt_freed freed_new, freed_wait;
 	uint64_t freed_seq;
 
+	struct revive *revive; /* NULL: mappings are not revived */
+	uint32_t nr_rings;
 	uint32_t nr_maps_inflight; /* at the backend */
 	/* Tickets of unmaps that the kernel refused: they never pass. When the
 	 * list is full, none from its last entry on does. */
-	struct revive *revive; /* NULL: mappings are not revived */
-	uint32_t nr_rings;
 	uint32_t nr_refused;
 	uint64_t refused[REFUSED_MAX];
 	struct view_stats st;
@@ -228,10 +231,10 @@ struct map_args {
 int map_leaves(struct sluice_view *view, uint64_t iova,
                const struct be_seg *seg, uint32_t nr, uint32_t prot,
                bool *ret_undone);
+int map_error(int rc); /* sets the message that fits */
 int kernel_map(struct sluice_view *view, const struct map_args *args,
                uint64_t iova);
 bool kernel_unmap(struct sluice_view *view, uint64_t pend);
-int map_error(int rc); /* sets the message that fits */
 uint32_t kernel_reap(struct sluice_lane *lane, struct sluice_completion *out,
                      uint32_t max, bool drop);
 /* Does [iova, last] begin and end with whole mappings? */
@@ -242,6 +245,8 @@ void lane_kernel_destroy(struct lane_kernel *k);
 /* Removes [iova, last] from the table, and from the VA side what it claimed. */
 int64_t unmap_leaves(struct sluice_domain *domain, uint64_t iova,
                      uint64_t last);
+/* Gives the VA side back for each run that had claimed it. */
+void unmap_unclaim(struct sluice_domain *domain, const struct pt_gather *g);
 
 /* ---- domain.c, aperture.c, control.c ---- */
 /* sluice_domain_create on a backend that the caller made, for tests; it goes

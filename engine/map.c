@@ -249,27 +249,42 @@ static int map_one_soft(struct sluice_view *view,
 	return 0;
 }
 
+static bool is_special(const struct sluice_view *view,
+                       const struct sluice_map_req *req)
+{
+	return view->domain->be ||
+	       revive_find(view->revive, req->va, req->prot, view->passed);
+}
+
+/* Kernel backends, and what may be revived. False: the common case. */
+static noinline bool map_special(struct sluice_view *view,
+                                 const struct sluice_map_req *req,
+                                 uint64_t *iova, int *ret_rc)
+{
+	struct iovec iov = {(void *)(uintptr_t)req->va, req->len};
+	const struct map_args args = {req, &iov, 1, req->len};
+
+	*ret_rc = 0;
+	if (view->revive && revive_map(view, req, iova))
+		return true;
+	if (!view->domain->be)
+		return false;
+	*ret_rc = do_map(view, &args, iova);
+	return true;
+}
+
 int sluice_map(struct sluice_view *view, const struct sluice_map_req *req,
                sluice_iova_t *iova)
 {
-	struct iovec iov;
 	int rc = check_lane(view);
 
 	if (likely(rc == 0))
 		rc = check_memory(req->va, req->len);
 	if (likely(rc == 0))
 		rc = check_req(req);
-	if (likely(rc == 0)) {
-		if (likely(!view->domain->be)) {
-			rc = map_one_soft(view, req, iova);
-		} else {
-			iov = (struct iovec){(void *)(uintptr_t)req->va,
-			                     req->len};
-			rc = do_map(view,
-			            &(struct map_args){req, &iov, 1, req->len},
-			            iova);
-		}
-	}
+	if (likely(rc == 0) && (likely(view->plain) || !is_special(view, req) ||
+	                        !map_special(view, req, iova, &rc)))
+		rc = map_one_soft(view, req, iova);
 	if (unlikely(rc < 0))
 		ctr_add(&view->st.map_failures, 1);
 	return rc;

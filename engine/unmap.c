@@ -8,8 +8,7 @@
 
 #define RUNS 32
 
-/* Gives the VA side back for each run that had claimed it. */
-static void unclaim(struct sluice_domain *domain, const struct pt_gather *g)
+void unmap_unclaim(struct sluice_domain *domain, const struct pt_gather *g)
 {
 	for (uint32_t i = 0; i < g->nr; i++) {
 		const struct pt_run *run = &g->run[i];
@@ -40,7 +39,7 @@ int64_t unmap_leaves(struct sluice_domain *domain, uint64_t iova, uint64_t last)
 
 		if (n <= 0)
 			return done ? (int64_t)done : n;
-		unclaim(domain, &g);
+		unmap_unclaim(domain, &g);
 		done += (uint64_t)n;
 	}
 	return (int64_t)done;
@@ -80,7 +79,8 @@ static int check_unmap(const struct sluice_view *view, uint64_t iova,
 	if (unlikely(!view_has_room(view)))
 		return msg_lit(-EAGAIN, "too many unmaps in flight: call "
 		                        "sluice_poll(), then try again");
-	if (view->domain->be && !kernel_whole(view, iova, *ret_last))
+	if (unlikely(!view->plain) && view->domain->be &&
+	    !kernel_whole(view, iova, *ret_last))
 		return msg_lit(-ERANGE,
 		               "a kernel mapping dies only whole: unmap the "
 		               "range that one sluice_map() or "
@@ -97,7 +97,9 @@ int sluice_unmap(struct sluice_view *view, sluice_iova_t iova, uint64_t len,
 
 	rc = check_unmap(view, iova, len, &last);
 	if (likely(rc == 0)) {
-		n = unmap_leaves(view->domain, iova, last);
+		n = likely(!view->revive)
+		            ? unmap_leaves(view->domain, iova, last)
+		            : revive_unmap(view, iova, last);
 		if (unlikely(n < 0))
 			rc = unmap_error((int)n);
 	}

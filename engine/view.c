@@ -30,11 +30,15 @@ static int view_alloc(struct sluice_lane *lane, struct sluice_domain *domain,
 	view->lazy = domain->cfg.mode == SLUICE_MODE_LAZY;
 	view->pend_mask = ring - 1;
 	view->pend = calloc(ring, sizeof(*view->pend));
-	rc = tlb_create(domain->cfg.tlb_entries, &view->hot);
-	if (rc || !view->pend) {
+	rc = view->pend ? revive_create(domain, &view->revive) : -ENOMEM;
+	if (rc == 0)
+		rc = tlb_create(domain->cfg.tlb_entries, &view->hot);
+	view->plain = !domain->be && !view->revive;
+	if (rc) {
+		free(view->revive);
 		free(view->pend);
 		free(view);
-		return rc ? rc : -ENOMEM;
+		return rc;
 	}
 	*ret_view = view;
 	return 0;
@@ -44,6 +48,7 @@ static void view_free(struct sluice_view *view)
 {
 	iova_cache_destroy(view->iova);
 	tlb_destroy(&view->hot);
+	free(view->revive);
 	free(view->pend);
 	free(view);
 }
@@ -130,16 +135,16 @@ int sluice_view_close(struct sluice_view *view)
 	if (!view_idle(view))
 		return msg_lit(-EBUSY, "requests of this view are in flight: "
 		                       "call sluice_drain() first");
-	if (lane->online)
-		invlog_offline(view->log, view->reader);
-	for (uint32_t i = 0; i < lane->nr_views; i++)
-		if (lane->views[i] == view)
-			lane->views[i] = lane->views[--lane->nr_views];
 	if (view->nr_rings)
 		return msg_fmt(-EBUSY,
 		               "%u rings of this view are there: call "
 		               "sluice_ring_destroy() first",
 		               view->nr_rings);
+	if (lane->online)
+		invlog_offline(view->log, view->reader);
+	for (uint32_t i = 0; i < lane->nr_views; i++)
+		if (lane->views[i] == view)
+			lane->views[i] = lane->views[--lane->nr_views];
 	pthread_mutex_lock(&domain->lock);
 	domain->views[lane->id] = NULL;
 	domain->nr_views--;
@@ -417,6 +422,7 @@ void view_stats_add(struct sluice_domain_stats *sum,
 	sum->faults += ld_rlx(&st->faults);
 	sum->invalidations += ld_rlx(&st->invalidations);
 	sum->posts += ld_rlx(&st->posts);
+	sum->revived += ld_rlx(&st->revived);
 	sum->view_flushes += ld_rlx(&st->flushes);
 	/* Views peak at different times: the sum is an upper bound. */
 	sum->exposed_entries_max += ld_rlx(&st->exposed_entries_max);
