@@ -15,6 +15,7 @@ int main(int argc, char **argv)
 	cases_map();
 	cases_unmap();
 	cases_invalidate();
+	cases_ring();
 	cases_format();
 	return gb_main(argc, argv);
 }

@@ -69,6 +69,7 @@ void cases_map(void);
 void cases_unmap(void);
 void cases_alloc(void);
 void cases_invalidate(void);
+void cases_ring(void);
 void cases_floor(void);
 void cases_format(void);
 
