@@ -6,7 +6,7 @@
  * unmap in the ring forgets to free what it named. Knows which unmaps of the
  * view can come back; their way to the ticket is view.c's.
  *
- * docs/decisions/0009 has the reasons.
+ * docs/decisions/0010 has the reasons.
  */
 #include "engine/engine_int.h"
 
