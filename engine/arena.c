@@ -234,7 +234,7 @@ static void salvage(struct sluice_arena *a, struct slot_stack *s)
 	pthread_mutex_unlock(&e->lock);
 }
 
-static noinline int refill(struct sluice_arena *a, struct slot_stack *s)
+static int refill(struct sluice_arena *a, struct slot_stack *s)
 {
 	uint32_t slot[STACK], nr;
 
@@ -252,8 +252,30 @@ static noinline int refill(struct sluice_arena *a, struct slot_stack *s)
 	return 0;
 }
 
+static always_inline void take(const struct sluice_arena *a,
+                               struct slot_stack *s, struct sluice_buf *ret)
+{
+	uint64_t off = s->off[--s->nr];
+
+	ret->va = a->va + off;
+	ret->iova = a->iova + off;
+}
+
+/* The rare ways of get and put, whole, so that the common ones need no stack
+ * frame. */
+static noinline int get_slow(struct sluice_arena *a, struct slot_stack *s,
+                             struct sluice_buf *ret_buf)
+{
+	int rc = refill(a, s);
+
+	if (rc == 0)
+		take(a, s, ret_buf);
+	return rc;
+}
+
 /* The oldest go: the newest are warm. */
-static noinline void spill(struct sluice_arena *a, struct slot_stack *s)
+static noinline void put_slow(struct sluice_arena *a, struct slot_stack *s,
+                              uint64_t off)
 {
 	uint32_t slot[STACK], nr = trade(a);
 
@@ -262,25 +284,19 @@ static noinline void spill(struct sluice_arena *a, struct slot_stack *s)
 	idxstack_push(&a->depot, slot, nr);
 	s->nr -= nr;
 	memmove(s->off, s->off + nr, s->nr * sizeof(s->off[0]));
+	s->off[s->nr++] = off;
 }
 
 int sluice_arena_get(struct sluice_lane *lane, struct sluice_arena *a,
                      struct sluice_buf *ret_buf)
 {
 	struct slot_stack *s = &a->stacks[lane->id];
-	uint64_t off;
-	int rc;
 
 	if (lane_check(lane))
 		return -EPERM;
-	if (unlikely(s->nr == 0)) {
-		rc = refill(a, s);
-		if (rc)
-			return rc;
-	}
-	off = s->off[--s->nr];
-	ret_buf->va = a->va + off;
-	ret_buf->iova = a->iova + off;
+	if (unlikely(s->nr == 0))
+		return get_slow(a, s, ret_buf);
+	take(a, s, ret_buf);
 	return 0;
 }
 
@@ -293,8 +309,10 @@ void sluice_arena_put(struct sluice_lane *lane, struct sluice_arena *a,
 	if (lane_check(lane))
 		return;
 	assert(a->slot_size && off % a->slot_size == 0 && off < a->mem.len);
-	if (unlikely(s->nr >= a->hand))
-		spill(a, s);
+	if (unlikely(s->nr >= a->hand)) {
+		put_slow(a, s, off);
+		return;
+	}
 	s->off[s->nr++] = off;
 }
 
