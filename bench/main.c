@@ -12,6 +12,7 @@ int main(int argc, char **argv)
 	cases_floor();
 	cases_translate();
 	cases_alloc();
+	cases_iova();
 	cases_map();
 	cases_unmap();
 	cases_invalidate();

@@ -68,6 +68,7 @@ void cases_translate(void);
 void cases_map(void);
 void cases_unmap(void);
 void cases_alloc(void);
+void cases_iova(void);
 void cases_invalidate(void);
 void cases_ring(void);
 void cases_floor(void);

@@ -168,6 +168,51 @@ static int remember(struct sluice_domain *d, const struct ranges *s)
 	return 0;
 }
 
+int aperture_window(const struct sluice_domain *d, uint32_t flags)
+{
+	uint32_t n = (flags & MAP_WINDOWS) >> MAP_WINDOW_SHIFT;
+
+	if (!n)
+		return flags & SLUICE_MAP_32BIT ? IOVA_32BIT : IOVA_ANY;
+	if (flags & SLUICE_MAP_32BIT)
+		return msg_lit(-EINVAL, "SLUICE_MAP_WINDOW and "
+		                        "SLUICE_MAP_32BIT exclude each other");
+	if (n > d->cfg.nr_windows)
+		return msg_fmt(-EINVAL,
+		               "there is no window %u: the domain was created "
+		               "with %u",
+		               n, d->cfg.nr_windows);
+	return (int)(IOVA_WINDOW + n - 1);
+}
+
+int aperture_copy_windows(struct sluice_domain_cfg *cfg)
+{
+	struct sluice_range *copy;
+
+	if (!cfg->nr_windows)
+		return 0;
+	if (!cfg->windows || cfg->nr_windows > SLUICE_MAX_WINDOWS)
+		return msg_fmt(-EINVAL,
+		               "nr_windows is %u: at most %d, and windows "
+		               "must not be NULL",
+		               cfg->nr_windows, SLUICE_MAX_WINDOWS);
+	for (uint32_t i = 0; i < cfg->nr_windows; i++)
+		if (cfg->windows[i].first > cfg->windows[i].last ||
+		    !aligned_lg2(cfg->windows[i].first, SLUICE_PAGE_LG2) ||
+		    !aligned_lg2(cfg->windows[i].last + 1, SLUICE_PAGE_LG2))
+			return msg_fmt(-EINVAL,
+			               "window %u is not whole 4 KiB pages "
+			               "with first <= last (last is the last "
+			               "byte)",
+			               i + 1);
+	copy = calloc(cfg->nr_windows, sizeof(*copy));
+	if (!copy)
+		return msg_lit(-ENOMEM, "no memory for the windows");
+	memcpy(copy, cfg->windows, cfg->nr_windows * sizeof(*copy));
+	cfg->windows = copy;
+	return 0;
+}
+
 int aperture_init(struct sluice_domain *d)
 {
 	struct ranges *s = malloc(sizeof(*s));
@@ -179,7 +224,8 @@ int aperture_init(struct sluice_domain *d)
 	if (rc == 0)
 		rc = remember(d, s);
 	if (rc == 0 && !(d->cfg.flags & SLUICE_DOMAIN_CALLER_IOVA)) {
-		rc = iova_space_create(s->r, s->nr, &d->iova);
+		rc = iova_space_create_windows(s->r, s->nr, d->cfg.windows,
+		                               d->cfg.nr_windows, &d->iova);
 		if (rc)
 			rc = msg_lit(rc, "cannot set up the IOVA allocator "
 			                 "for this aperture");

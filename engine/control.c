@@ -36,12 +36,12 @@ static int control_leaves(struct sluice_domain *d, uint64_t iova, uint64_t va,
 		prot |= LEAF_HEAD;
 	rc = pt_map(d->pt, &d->pc, iova, iova + len - 1, va, prot, &freed);
 	if (rc && prot & LEAF_CLAIMED)
-		(void)pt_unmap(d->rev, va, va + len - 1, NULL);
+		unclaim(d, NULL, va, va + len - 1);
 	if (freed.head) {
 		/* The tables of a former user of these granules; lanes may
 		 * still be inside them. */
 		struct zombie *z = calloc(1, sizeof(*z));
-		struct invlog_rec rec = {iova, iova + len - 1};
+		struct invlog_rec rec = INVLOG_TABLES;
 
 		/* Without memory for the note the tables stay unused. */
 		if (z) {
@@ -100,7 +100,7 @@ void domain_unmap_later(struct sluice_domain *d, uint64_t iova, uint64_t len,
                         struct zombie *z)
 {
 	struct invlog_rec rec = {iova, iova + len - 1};
-	int64_t n = unmap_leaves(d, iova, iova + len - 1);
+	int64_t n = unmap_leaves(d, NULL, iova, iova + len - 1);
 
 	if (n != (int64_t)len)
 		domain_log(d, SLUICE_LOG_ERROR,

@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define DEFAULT_LOG 4096
-#define DEFAULT_TLB 512
+#define DEFAULT_TLB 1024
+#define DEFAULT_WALK 8192
 #define DEFAULT_INFLIGHT 1024
 #define DOMAIN_FLAGS                                                           \
 	(SLUICE_DOMAIN_CALLER_IOVA | SLUICE_DOMAIN_VA_LOOKUP |                 \
@@ -73,6 +74,9 @@ static int check_cfg(struct sluice_domain_cfg *cfg)
 	if (rc == 0)
 		rc = check_pow2("tlb_entries", &cfg->tlb_entries, DEFAULT_TLB,
 		                16, 65536);
+	if (rc == 0)
+		rc = check_pow2("walk_entries", &cfg->walk_entries,
+		                DEFAULT_WALK, 16, 1u << 20);
 	if (rc)
 		return rc;
 	if (cfg->max_inflight == 0)
@@ -118,6 +122,7 @@ static void domain_free(struct sluice_domain *d)
 	free(d->groups);
 	free(d->usable);
 	free((void *)(uintptr_t)d->cfg.reserved);
+	free((void *)(uintptr_t)d->cfg.windows);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
 }
@@ -191,7 +196,12 @@ int domain_create_on(struct sluice_engine *engine,
 		d->cfg = *cfg;
 	rc = check_cfg(&d->cfg);
 	if (rc == 0)
+		rc = aperture_copy_windows(&d->cfg);
+	if (rc == 0) {
 		rc = copy_reserved(&d->cfg);
+		if (rc)
+			free((void *)(uintptr_t)d->cfg.windows);
+	}
 	if (rc) {
 		free(d);
 		return rc;

@@ -14,6 +14,7 @@
 
 #include <sluice/sluice.h>
 #include "engine/backend/backend.h"
+#include "engine/exposure.h"
 #include "engine/iova.h"
 #include "engine/revive.h"
 #include "groups/grp.h"
@@ -26,7 +27,13 @@
 #define LEAF_HEAD PT_SW1    /* first leaf of a mapping of a kernel backend */
 
 #define MAX_SG 1024
-#define MAP_FLAGS (SLUICE_MAP_FIXED | SLUICE_MAP_32BIT)
+#define MAP_WINDOW_SHIFT 24
+#define MAP_WINDOWS SLUICE_MAP_WINDOW(0x7)
+#define MAP_FLAGS                                                              \
+	(SLUICE_MAP_FIXED | SLUICE_MAP_32BIT | SLUICE_MAP_COMPACT | MAP_WINDOWS)
+_Static_assert(SLUICE_MAX_WINDOWS == IOVA_MAX_WINDOWS &&
+                       IOVA_MAX_WINDOWS <= MAP_WINDOWS >> MAP_WINDOW_SHIFT,
+               "a window has no name");
 
 struct sluice_engine {
 	struct sluice_engine_cfg cfg;
@@ -61,6 +68,7 @@ struct sluice_domain {
 	struct sluice_group **groups; /* nr_groups of them */
 	struct zombie *zombies;
 	struct sluice_domain_stats closed; /* sums of closed views */
+	struct exposure closed_exposure;   /* likewise */
 };
 
 /* An unmap between its call and its completion. */
@@ -95,14 +103,18 @@ struct view_stats {
 	au64 map_failures, unmap_failures;
 	au64 misses, faults;
 	au64 invalidations, posts, flushes;
-	au64 exposed_entries_max, exposed_bytes_max, exposed_ticks_max;
+	au64 waiting_since; /* ticks; 0: nothing waits */
 	au64 revived;
 };
 
 #define REFUSED_MAX 16
 
 struct sluice_view {
-	struct sluice_view_hot hot; /* first: the inline hit path reads it */
+	/* First, and in this order: the inline hit paths read them. */
+	struct sluice_view_hot hot;
+	struct sluice_view_hot va;
+	struct pt_near near; /* tables that the miss path knows */
+	struct pt_near va_near;
 	struct sluice_lane *lane;
 	struct sluice_domain *domain;
 	struct pt *pt;
@@ -110,12 +122,19 @@ struct sluice_view {
 	struct iova_cache *iova; /* NULL: the caller chooses */
 	uint32_t reader;         /* number in the log: the lane's id */
 	bool lazy;
-	bool plain; /* soft, and nothing is revived: the shortest ways */
+	/* Soft, with an allocator, without a VA side; nothing is revived. */
+	bool plain;
+	/* Is in the lane's list of views to poll; and may be asleep in the
+	 * log: whoever wakes it puts it into the lane's inbox, once. */
+	bool awake, asleep;
+	uint32_t idle_polls;
+	uint64_t inbox_next;
+	struct invlog_view log_side;
+	uint64_t device; /* of the faults to come */
 
 	/* Invalidations not posted yet. */
 	uint32_t nr_batch;
-	uint32_t batch_unmaps;
-	uint64_t batch_bytes;
+	uint64_t batch_bytes; /* pend_bytes when the batch began */
 	uint64_t batch_ticks;
 
 	/* The ring of unmaps in flight, by ever-growing index:
@@ -126,10 +145,11 @@ struct sluice_view {
 	uint64_t pend_bytes; /* of [passed, tail) */
 	uint64_t log_passed; /* last answer of invlog_passed */
 
-	/* Tables unlinked by a map: new ones, and those whose grace period
-	 * ends when the log passes freed_seq. */
+	/* Tables unlinked by a map, whose grace period ends when the log
+	 * passes: freed_new_seq those of the newest maps, freed_seq the ones
+	 * that are looked at next. */
 	struct pt_freed freed_new, freed_wait;
-	uint64_t freed_seq;
+	uint64_t freed_seq, freed_new_seq;
 
 	struct revive *revive; /* NULL: mappings are not revived */
 	uint32_t nr_rings;
@@ -141,6 +161,7 @@ struct sluice_view {
 	struct view_stats st;
 	struct pend_filter filter; /* only without an allocator */
 	struct invlog_rec batch[INVLOG_BATCH];
+	struct exposure exposure;
 };
 
 /* A request at a kernel backend. */
@@ -163,6 +184,14 @@ struct lane_kernel {
 	uint32_t nr_req;
 };
 
+#define FAULTS_MAX 256u
+
+struct fault_ring {
+	uint32_t head, tail; /* count on for ever */
+	uint64_t dropped;
+	struct sluice_fault fault[FAULTS_MAX];
+};
+
 struct sluice_lane {
 	struct sluice_engine *engine;
 	uint32_t id;
@@ -173,8 +202,13 @@ struct sluice_lane {
 	struct pagecache pc;
 	struct sluice_view **views;
 	uint32_t nr_views;
+	/* Views to poll, and those that others woke. */
+	uint32_t nr_awake;
+	struct sluice_view **awake;
 	struct sluice_lane_cfg cfg;
 	struct lane_kernel *kernel;
+	struct fault_ring faults;
+	_Alignas(CACHELINE) au64 inbox; /* the last view, or 0 */
 };
 
 /* Memory whose mapping is gone, or tables that were unlinked on the control
@@ -201,15 +235,32 @@ static inline int lane_check(const struct sluice_lane *lane)
 }
 #endif
 
+/* Adds a view to those that sluice_poll() looks at. */
+static inline void view_awake(struct sluice_view *view)
+{
+	view->idle_polls = 0;
+	if (view->awake)
+		return;
+	view->awake = true;
+	view->lane->awake[view->lane->nr_awake++] = view;
+}
+/* Takes the views that others woke. */
+void lane_open_inbox(struct sluice_lane *lane);
+/* For invlog_set_wake: ctx is the view. Any thread. */
+void view_wake(void *ctx);
+
+/* ---- translate.c, fault.c ---- */
+/* Forgets tables: some were unlinked. */
+void view_forget(struct sluice_view *view);
+void fault_record(struct fault_ring *r, const struct sluice_fault *f);
+
 /* ---- view.c: posting and retiring ---- */
 bool view_idle(const struct sluice_view *view);
 void view_post(struct sluice_view *view);
+/* A map has unlinked tables: they are in freed_new. */
+void view_unlinked(struct sluice_view *view);
 uint32_t view_poll(struct sluice_view *view, struct sluice_completion *out,
                    uint32_t max, bool drop);
-/* Queues [iova, iova + len), whose leaves were just cleared, for
- * invalidation. There must be room: view_has_room. */
-void view_retire(struct sluice_view *view, uint64_t iova, uint64_t len,
-                 uint64_t cookie, uint8_t flags);
 static inline bool view_has_room(const struct sluice_view *view)
 {
 	return view->tail - view->emitted <= view->pend_mask;
@@ -223,7 +274,8 @@ struct map_args {
 	const struct sluice_map_req *req;
 	const struct iovec *iov;
 	uint32_t nr;
-	uint64_t len; /* all pieces */
+	uint64_t len;  /* all pieces */
+	uint64_t like; /* the IOVA where it would have the memory's leaves */
 };
 /* Writes the leaves of all pieces. 0 or -errno with everything undone except
  * what needs a ticket, which is queued; *ret_undone says that the IOVA is
@@ -242,13 +294,19 @@ bool kernel_whole(const struct sluice_view *view, uint64_t iova, uint64_t last);
 int lane_kernel_create(struct sluice_lane *lane);
 void lane_kernel_destroy(struct lane_kernel *k);
 
-/* Removes [iova, last] from the table, and from the VA side what it claimed. */
-int64_t unmap_leaves(struct sluice_domain *domain, uint64_t iova,
-                     uint64_t last);
-/* Gives the VA side back for each run that had claimed it. */
-void unmap_unclaim(struct sluice_domain *domain, const struct pt_gather *g);
+/* Removes [iova, last] from the table, and from the VA side what it claimed.
+ * view NULL: on the control path. */
+int64_t unmap_leaves(struct sluice_domain *domain, struct sluice_view *view,
+                     uint64_t iova, uint64_t last);
+/* Gives [va, last] of the VA side back. */
+void unclaim(struct sluice_domain *domain, struct sluice_view *view,
+             uint64_t va, uint64_t last);
 
 /* ---- domain.c, aperture.c, control.c ---- */
+/* The window that the flags of a map ask for; -EINVAL. */
+int aperture_window(const struct sluice_domain *domain, uint32_t flags);
+/* Checks and copies the configuration's windows. */
+int aperture_copy_windows(struct sluice_domain_cfg *cfg);
 /* sluice_domain_create on a backend that the caller made, for tests; it goes
  * with the domain, and stays the caller's when this fails. */
 int domain_create_on(struct sluice_engine *engine,

@@ -19,9 +19,12 @@ struct iova_space;
 struct iova_cache;
 
 /* Which part of the aperture a request wants. */
+#define IOVA_MAX_WINDOWS 4u
 enum iova_window {
-	IOVA_ANY,   /* above 4 GiB first, below when that is used up */
-	IOVA_32BIT, /* whole range below 4 GiB */
+	IOVA_ANY,    /* above 4 GiB first and in no window, then what is left */
+	IOVA_32BIT,  /* whole range below 4 GiB */
+	IOVA_WINDOW, /* this and the following: one that the creator named */
+	IOVA_NR_WINDOWS = IOVA_WINDOW + IOVA_MAX_WINDOWS
 };
 
 /* Control. usable: nr closed ranges, ascending, disjoint, 4 KiB aligned
@@ -29,6 +32,13 @@ enum iova_window {
  * -EINVAL, -ENOMEM. */
 int iova_space_create(const struct sluice_range *usable, uint32_t nr,
                       struct iova_space **ret_space);
+/* The same with named windows, at most IOVA_MAX_WINDOWS: closed ranges, aligned
+ * as usable ones are, that may overlap. No range crosses the edge of a window,
+ * nor 4 GiB. */
+int iova_space_create_windows(const struct sluice_range *usable, uint32_t nr,
+                              const struct sluice_range *windows,
+                              uint32_t nr_windows,
+                              struct iova_space **ret_space);
 void iova_space_destroy(struct iova_space *space);
 
 /* Takes [first, last] out of the space, by whole granules, for ranges the
@@ -64,6 +74,11 @@ void iova_cache_destroy(struct iova_cache *cache);
  * len: multiple of 4 KiB, > 0. -ENOSPC. */
 int iova_alloc(struct iova_cache *cache, uint64_t len, unsigned align_lg2,
                enum iova_window window, uint64_t *ret_iova);
+/* The same, and where [like, like + len) has room for a leaf of 2 MiB or 1 GiB,
+ * the range has it at the same place: congruent modulo 1 GiB when that is to be
+ * had at once, else modulo 2 MiB, else anywhere. */
+int iova_alloc_like(struct iova_cache *cache, uint64_t len, uint64_t like,
+                    enum iova_window window, uint64_t *ret_iova);
 /* Any cache of the same space may free. The range may be a part of one that
  * was handed out or several that touch, as unmaps are; what of it is reserved
  * stays so. Nothing else may be freed: a later alloc would return it. */

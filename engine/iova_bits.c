@@ -129,19 +129,21 @@ void iova_bits_release(struct iova_space *sp, uint64_t slot, uint64_t end)
 	}
 }
 
-static uint64_t align_slot(const struct iova_seg *seg, uint64_t slot,
-                           unsigned align_lg2)
+/* The first slot from there on that has the place's remainder. */
+static uint64_t place_slot(const struct iova_seg *seg, uint64_t slot,
+                           struct iova_place place)
 {
 	uint64_t g = seg->g0 + (slot - seg->slot0);
 
-	if (align_lg2 <= seg->lg2)
+	if (place.lg2 <= seg->lg2)
 		return slot;
-	return slot + (align_up(g, align_lg2 - seg->lg2) - g);
+	return slot +
+	       (((place.off >> seg->lg2) - g) & mask64(place.lg2 - seg->lg2));
 }
 
 bool iova_bits_find_take(struct iova_space *sp, const struct iova_seg *seg,
                          uint64_t from, uint64_t to, uint64_t n,
-                         unsigned align_lg2, uint64_t *ret_slot)
+                         struct iova_place place, uint64_t *ret_slot)
 {
 	uint64_t s = max_u64(from, seg->full0);
 	uint64_t e = min_u64(to, seg->full1);
@@ -149,7 +151,7 @@ bool iova_bits_find_take(struct iova_space *sp, const struct iova_seg *seg,
 	while (s < e) {
 		uint64_t t;
 
-		s = align_slot(seg, next_free(sp, s, e), align_lg2);
+		s = place_slot(seg, next_free(sp, s, e), place);
 		if (s >= e || e - s < n)
 			return false;
 		t = next_taken(sp, s, s + n);

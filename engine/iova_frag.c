@@ -13,6 +13,7 @@
 #include "engine/iova_priv.h"
 
 #define FRAG_WORDS_MAX (PAGES_MAX / 64)
+#define PROBES 64u /* granules that a cheap search looks at */
 
 struct run {
 	uint32_t first, end;
@@ -56,15 +57,71 @@ static bool clear_pages(au64 *w, uint32_t first, uint32_t end)
 	return true;
 }
 
+static uint32_t worth(const struct iova_space *sp)
+{
+	return sp->pages < FRAG_WANT ? sp->pages : FRAG_WANT;
+}
+
+static void note(struct iova_zone *z, uint64_t f)
+{
+	if (ld_rlx(&z->some_frag[f >> 6]) & bit64(f & 63))
+		return;
+	for_rlx(&z->some_frag[f >> 6], bit64(f & 63));
+	for_rlx(&z->some_words[f >> 12], bit64((f >> 6) & 63));
+}
+
+/* Who looks clears what is not worth a look any more. A note that is lost to a
+ * race is found again by iova_frag_take_any, or with the next pages. */
+static void forget(const struct iova_space *sp, struct iova_zone *z, uint64_t f)
+{
+	uint64_t rest = fand_rlx(&z->some_frag[f >> 6], ~bit64(f & 63)) &
+	                ~bit64(f & 63);
+
+	if (ld_rlx(&z->nr_frag[f]) >= worth(sp)) {
+		note(z, f);
+		return;
+	}
+	if (rest)
+		return;
+	fand_rlx(&z->some_words[f >> 12], ~bit64((f >> 6) & 63));
+	if (ld_rlx(&z->some_frag[f >> 6]))
+		for_rlx(&z->some_words[f >> 12], bit64((f >> 6) & 63));
+}
+
+/* The first noted granule of [f, e), or e. */
+static uint64_t next_noted(const struct iova_zone *z, uint64_t f, uint64_t e)
+{
+	while (f < e) {
+		uint64_t w = ld_rlx(&z->some_frag[f >> 6]) & iova_mask(f, e);
+
+		if (w)
+			return (f & ~63ull) + (unsigned)__builtin_ctzll(w);
+		/* On to the next word that has any. */
+		for (f = iova_next_word(f); f < e; f = (f | 4095) + 1) {
+			w = ld_rlx(&z->some_words[f >> 12]) >> ((f >> 6) & 63);
+			if (w) {
+				f += (uint64_t)__builtin_ctzll(w) << 6;
+				break;
+			}
+		}
+	}
+	return e;
+}
+
 static void add_pages(struct iova_space *sp, struct iova_zone *z, uint64_t f,
                       uint32_t nr, struct iova_hint *hint)
 {
 	uint32_t full = sp->pages;
+	uint32_t have;
 
 	/* Release, and acquire below: the owner of the whole granule sees
 	 * every bit that the givers have set. */
-	if (faa_acqrel(&z->nr_frag[f], nr) + nr != full)
+	have = faa_acqrel(&z->nr_frag[f], nr) + nr;
+	if (have != full) {
+		if (have >= worth(sp) && f < z->nr_slices)
+			note(z, f);
 		return;
+	}
 	if (!cas_acqrel(&z->nr_frag[f], &full, 0))
 		return;
 	for (uint32_t i = 0; f < z->nr_slices && i < sp->words; i++)
@@ -86,7 +143,7 @@ void iova_frag_put(struct iova_space *sp, uint64_t iova, uint64_t pages,
                    struct iova_hint *hint)
 {
 	const struct iova_seg *seg = iova_seg_of(sp, iova);
-	struct iova_zone *z = &sp->zone[iova_zone_of(iova)];
+	struct iova_zone *z = &sp->zone[iova_zone_of(sp, iova)];
 	uint32_t p = (uint32_t)(iova >> SLUICE_PAGE_LG2) & (sp->pages - 1);
 	uint32_t nr = (uint32_t)pages;
 	uint64_t slot, f;
@@ -179,30 +236,62 @@ static bool take_from(struct iova_space *sp, struct iova_zone *z, uint64_t f,
 	return true;
 }
 
+static bool take_at(struct iova_space *sp, struct iova_zone *z, uint64_t f,
+                    uint32_t want, unsigned align_lg2, uint64_t *ret_iova,
+                    uint64_t *ret_end)
+{
+	uint64_t base;
+	struct run r;
+
+	if (ld_rlx(&z->nr_frag[f]) < want ||
+	    !take_from(sp, z, f, want, align_lg2, &r))
+		return false;
+	base = iova_slot_addr(sp, z->slot0 + f);
+	*ret_iova = base + ((uint64_t)r.first << SLUICE_PAGE_LG2);
+	*ret_end = base + ((uint64_t)r.end << SLUICE_PAGE_LG2);
+	return true;
+}
+
 bool iova_frag_take(struct iova_space *sp, unsigned zone, uint32_t nr,
-                    uint32_t want, unsigned align_lg2, uint64_t max_probe,
-                    uint64_t *at, uint64_t *ret_iova, uint64_t *ret_end)
+                    unsigned align_lg2, uint64_t *at, uint64_t *ret_iova,
+                    uint64_t *ret_end)
+{
+	struct iova_zone *z = &sp->zone[zone];
+	uint64_t top = min_u64(ld_rlx(&z->frag_top), z->nr_slices);
+	uint32_t want = nr > worth(sp) ? nr : worth(sp);
+	uint64_t f = *at;
+	bool wrapped = false;
+
+	for (uint32_t i = 0; i < PROBES; i++) {
+		f = next_noted(z, f, top);
+		if (f >= top) {
+			if (wrapped)
+				break;
+			wrapped = true;
+			f = 0;
+			continue;
+		}
+		if (take_at(sp, z, f, want, align_lg2, ret_iova, ret_end)) {
+			*at = f;
+			return true;
+		}
+		if (ld_rlx(&z->nr_frag[f]) < worth(sp))
+			forget(sp, z, f);
+		f++;
+	}
+	*at = f;
+	return false;
+}
+
+bool iova_frag_take_any(struct iova_space *sp, unsigned zone, uint32_t nr,
+                        unsigned align_lg2, uint64_t *ret_iova,
+                        uint64_t *ret_end)
 {
 	struct iova_zone *z = &sp->zone[zone];
 	uint64_t top = ld_rlx(&z->frag_top);
-	uint32_t need = want > nr ? want : nr;
-	uint64_t f = *at;
-	struct run r;
 
-	for (uint64_t i = 0; i < min_u64(max_probe, top); i++, f++) {
-		uint64_t base;
-
-		if (f >= top)
-			f = 0;
-		if (ld_rlx(&z->nr_frag[f]) < need ||
-		    !take_from(sp, z, f, need, align_lg2, &r))
-			continue;
-		*at = f;
-		base = iova_slot_addr(sp, z->slot0 + f);
-		*ret_iova = base + ((uint64_t)r.first << SLUICE_PAGE_LG2);
-		*ret_end = base + ((uint64_t)r.end << SLUICE_PAGE_LG2);
-		return true;
-	}
-	*at = f;
+	for (uint64_t f = 0; f < top; f++)
+		if (take_at(sp, z, f, nr, align_lg2, ret_iova, ret_end))
+			return true;
 	return false;
 }

@@ -33,10 +33,13 @@
 #define BLOCK_LG2 12u       /* granules under one counter */
 #define BLOCK ((uint64_t)1 << BLOCK_LG2)
 #define PAGES_MAX 512u /* pages of the largest granule */
+#define FRAG_WANT 8u   /* free pages that make a granule worth a look */
 #define MAG_RANGES 63u
 #define MAG_MAX 4096u /* magazines a space may own */
 
-enum { ZONE_LOW, ZONE_HIGH, NR_ZONES }; /* below, from 4 GiB */
+/* The address space falls into zones at 4 GiB and at both ends of each window;
+ * no range crosses from one into the next. */
+#define MAX_ZONES (2 + 2 * IOVA_MAX_WINDOWS)
 
 /* A usable range, cut at 4 GiB and at the end of what is managed. Slots of
  * [full0, full1) can be handed out; the others are rims and padding. */
@@ -54,18 +57,37 @@ struct iova_hint {
 	uint64_t slice; /* granules to carve */
 	uint64_t one;   /* ranges of one granule */
 	uint64_t run;   /* of several */
+	uint64_t part;  /* that leave pages of a granule to others */
+	uint64_t wide;  /* placed by more than a granule */
+};
+
+/* A range may begin at off, modulo 2^lg2. */
+struct iova_place {
+	unsigned lg2; /* at least a page */
+	uint64_t off;
 };
 
 struct iova_zone {
+	uint64_t first, last;
 	uint32_t seg0, seg1;
 	uint64_t slot0, slot1;
 	uint64_t nr_slices; /* slots from slot0 that may be carved */
-	uint64_t large0;    /* where the search for larger ranges starts */
+	uint64_t large0;    /* where the search for larger ranges starts, */
+	uint64_t part0;     /* and that for those with pages left over */
 	au64 *frag;         /* pages/64 words for each of them, at least one */
 	au32 *nr_frag; /* of each slot: free pages, less rights given out */
+	/* A bit a granule where a search may find pages, and one for each word
+	 * of these; only hints. */
+	au64 *some_frag, *some_words;
 	au64 frag_top; /* no fragment was ever put at or above */
-	au64 hint_one, hint_run;
+	au64 hint_one, hint_run, hint_wide;
 	au64 reserved_first, reserved_last; /* all reserved lies within */
+};
+
+/* Zones that a request may use, the best first. */
+struct iova_order {
+	uint32_t nr;
+	uint32_t zone[MAX_ZONES];
 };
 
 struct iova_mag {
@@ -79,8 +101,10 @@ struct iova_space {
 	uint32_t pages; /* of a granule */
 	uint32_t words; /* fragment words of a granule */
 	uint32_t nr_segs;
+	uint32_t nr_zones; /* without a gap, ascending */
 	struct iova_seg *segs;
-	struct iova_zone zone[NR_ZONES];
+	struct iova_zone zone[MAX_ZONES];
+	struct iova_order order[IOVA_NR_WINDOWS];
 	uint64_t nr_slots;
 	au64 *taken;
 	au64 *reserved;
@@ -92,16 +116,64 @@ struct iova_space {
 	struct iova_mag *mags; /* [1..MAG_MAX], 0 means none */
 	_Alignas(CACHELINE) au32 mag_bump;
 	_Alignas(CACHELINE) au64 mag_free;
-	_Alignas(CACHELINE) au64 depot[NR_ZONES][PAGES_MAX];
+	_Alignas(CACHELINE) au64 depot[MAX_ZONES][PAGES_MAX];
+};
+
+#define STACK_MAX (2 * MAG_RANGES)
+/* Not a power of two: tops of different sizes use different cache sets. */
+#define STACK_ROOM 136u
+#define LARGE_KEPT 32u
+
+struct iova_large {
+	uint64_t iova, len;
+};
+
+/* Written by the owner alone; the counts are read by reports. */
+struct iova_zone_cache {
+	au64 cur, end; /* the slice: bytes, empty when equal */
+	struct iova_hint hint;
+	uint64_t frag_at;
+	uint32_t dry;
+	/* Ranges of more than a granule, the newest last. */
+	uint32_t nr_large;
+	au64 large_bytes;
+	struct iova_large large[LARGE_KEPT];
+	au32 nr[PAGES_MAX];
+	uint64_t range[PAGES_MAX][STACK_ROOM];
+};
+
+struct iova_cache {
+	struct iova_space *sp;
+	uint32_t nr_classes;   /* sizes of 1..nr_classes pages are cached, */
+	uint32_t max_granules; /* so many whole granules of each zone, */
+	/* The zone that IOVA_ANY tries first: where it lies, and what is
+	 * reserved in it. */
+	uint64_t any_first, any_span;
+	struct iova_zone_cache *any;
+	const struct iova_zone *hull;
+	/* By window, the zone that is tried first; else one without ranges. */
+	struct iova_zone_cache *first[IOVA_NR_WINDOWS];
+	uint64_t max_large[MAX_ZONES]; /* and so many bytes of larger ranges */
+	size_t map_len;
+	struct iova_zone_cache zone[];
+};
+
+struct iova_want {
+	uint64_t len;
+	struct iova_place place;
 };
 
 #define IOVA_NOSPC                                                             \
 	"no free IOVA range of this size and alignment: unmap and poll until " \
 	"tickets pass, or widen the domain's aperture"
 
-static inline unsigned iova_zone_of(uint64_t iova)
+static inline unsigned iova_zone_of(const struct iova_space *sp, uint64_t iova)
 {
-	return iova >> 32 ? ZONE_HIGH : ZONE_LOW;
+	unsigned i = 0;
+
+	while (iova > sp->zone[i].last)
+		i++;
+	return i;
 }
 
 /* Bits [s & 63, ...) of the word of s, up to e. */
@@ -128,16 +200,25 @@ static inline void iova_hint_lower(struct iova_hint *hint,
 	if (slot >= z->large0) {
 		hint->one = min_u64(hint->one, slot);
 		hint->run = min_u64(hint->run, slot);
+		hint->wide = min_u64(hint->wide, slot);
 	}
+	if (slot >= z->part0)
+		hint->part = min_u64(hint->part, slot);
 }
 
 /* iova_space.c: addresses and slots. */
 const struct iova_seg *iova_seg_of(const struct iova_space *sp, uint64_t addr);
 uint64_t iova_seg_slot(const struct iova_seg *seg, uint64_t addr);
 uint64_t iova_slot_addr(const struct iova_space *sp, uint64_t slot);
-/* n granules from the hint on, else anywhere in the zone. */
+/* n granules from the hint on, else anywhere in the zone. The range begins in
+ * the first of them, at place.off modulo the granule. */
 int iova_take(struct iova_space *sp, unsigned zone, uint64_t n,
-              unsigned align_lg2, struct iova_hint *hint, uint64_t *ret_iova);
+              struct iova_place place, struct iova_hint *hint,
+              uint64_t *ret_iova);
+/* The same where pages that are left over may be carved. */
+int iova_take_part(struct iova_space *sp, unsigned zone, uint64_t n,
+                   struct iova_place place, struct iova_hint *hint,
+                   uint64_t *ret_iova);
 /* One granule that may be carved. */
 int iova_take_slice(struct iova_space *sp, unsigned zone, unsigned align_lg2,
                     struct iova_hint *hint, uint64_t *ret_iova);
@@ -147,10 +228,23 @@ int iova_take_slice(struct iova_space *sp, unsigned zone, unsigned align_lg2,
 void iova_give(struct iova_space *sp, uint64_t iova, uint64_t len,
                struct iova_hint *hint);
 
+/* iova_zone.c: which parts of the address space a request may use. */
+/* Where zones begin and end. */
+void iova_zones_init(struct iova_space *sp, const struct sluice_range *windows,
+                     uint32_t nr);
+/* In which order they are tried; when it is known how large they are. */
+void iova_zones_order(struct iova_space *sp, const struct sluice_range *windows,
+                      uint32_t nr);
+bool iova_in_window(const struct iova_zone *z,
+                    const struct sluice_range *windows, uint32_t nr);
+/* Bytes of the ranges that lie in the zone, UINT64_MAX for more. */
+uint64_t iova_usable(const struct iova_zone *z, const struct sluice_range *r,
+                     uint32_t nr);
+
 /* iova_bits.c: the granule bitmap. */
 bool iova_bits_find_take(struct iova_space *sp, const struct iova_seg *seg,
                          uint64_t from, uint64_t to, uint64_t n,
-                         unsigned align_lg2, uint64_t *ret_slot);
+                         struct iova_place place, uint64_t *ret_slot);
 bool iova_bits_take(struct iova_space *sp, uint64_t slot, uint64_t n);
 /* Those of the slots that are taken and not reserved. */
 void iova_bits_release(struct iova_space *sp, uint64_t slot, uint64_t end);
@@ -171,12 +265,28 @@ uint64_t iova_bits_free(const struct iova_space *sp, uint64_t slot,
 /* Within one granule. hint: as in iova_give. */
 void iova_frag_put(struct iova_space *sp, uint64_t iova, uint64_t pages,
                    struct iova_hint *hint);
-/* A run of at least want pages that holds nr pages at the alignment. Probes
- * at most max_probe granules from *at, which moves on. Out: the aligned start,
- * and the end of the run; both in bytes. */
+/* A run of at least nr and FRAG_WANT pages that holds nr pages at the
+ * alignment. Looks at few granules, from *at on, which moves there. Out: the
+ * aligned start, and the end of the run; both in bytes. */
 bool iova_frag_take(struct iova_space *sp, unsigned zone, uint32_t nr,
-                    uint32_t want, unsigned align_lg2, uint64_t max_probe,
-                    uint64_t *at, uint64_t *ret_iova, uint64_t *ret_end);
+                    unsigned align_lg2, uint64_t *at, uint64_t *ret_iova,
+                    uint64_t *ret_end);
+/* A run of at least nr pages; looks everywhere. */
+bool iova_frag_take_any(struct iova_space *sp, unsigned zone, uint32_t nr,
+                        unsigned align_lg2, uint64_t *ret_iova,
+                        uint64_t *ret_end);
+
+/* iova_large.c: a lane's ranges of a granule or more. */
+/* From those that the lane keeps. */
+bool iova_large_pop(struct iova_zone_cache *z, const struct iova_want *want,
+                    uint64_t *ret_iova);
+/* False: not one to keep. */
+bool iova_large_push(struct iova_cache *c, unsigned zone, uint64_t iova,
+                     uint64_t len);
+/* From the space. The pages before and behind go to who needs fewer. */
+bool iova_large_take(struct iova_cache *c, unsigned zone,
+                     const struct iova_want *want, uint64_t *ret_iova);
+void iova_large_flush(struct iova_cache *c, unsigned zone);
 
 /* iova_depot.c: magazines. */
 bool iova_depot_put(struct iova_space *sp, unsigned zone, uint32_t cls,

@@ -48,7 +48,7 @@ uint64_t iova_slot_addr(const struct iova_space *sp, uint64_t slot)
 }
 
 static bool take_in(struct iova_space *sp, unsigned zone, uint64_t from,
-                    uint64_t to, uint64_t n, unsigned align_lg2,
+                    uint64_t to, uint64_t n, struct iova_place place,
                     uint64_t *ret_slot)
 {
 	const struct iova_zone *z = &sp->zone[zone];
@@ -57,16 +57,16 @@ static bool take_in(struct iova_space *sp, unsigned zone, uint64_t from,
 		const struct iova_seg *seg = &sp->segs[i];
 
 		if (seg->full1 > from && seg->full0 < to &&
-		    iova_bits_find_take(sp, seg, from, to, n, align_lg2,
-		                        ret_slot))
+		    iova_bits_find_take(sp, seg, from, to, n, place, ret_slot))
 			return true;
 	}
 	return false;
 }
 
-/* From the hint to the end, then everywhere. */
+/* From the hint to the end, then everywhere. The hint moves on even past holes
+ * that the place has left: a second pass finds them. */
 static bool take_near(struct iova_space *sp, unsigned zone, uint64_t to,
-                      uint64_t n, unsigned align_lg2, uint64_t *hint,
+                      uint64_t n, struct iova_place place, uint64_t *hint,
                       uint64_t *ret_iova)
 {
 	const struct iova_zone *z = &sp->zone[zone];
@@ -74,24 +74,38 @@ static bool take_near(struct iova_space *sp, unsigned zone, uint64_t to,
 
 	if (n > to - z->slot0)
 		return false;
-	if (!take_in(sp, zone, *hint, to, n, align_lg2, &slot) &&
+	if (!take_in(sp, zone, *hint, to, n, place, &slot) &&
 	    (*hint <= z->slot0 ||
-	     !take_in(sp, zone, z->slot0, to, n, align_lg2, &slot)))
+	     !take_in(sp, zone, z->slot0, to, n, place, &slot)))
 		return false;
-	/* An aligned search leaves holes behind that others fit into. */
-	if (align_lg2 <= sp->lg2)
-		*hint = slot + n;
+	*hint = slot + n;
 	*ret_iova = iova_slot_addr(sp, slot);
 	return true;
 }
 
 int iova_take(struct iova_space *sp, unsigned zone, uint64_t n,
-              unsigned align_lg2, struct iova_hint *hint, uint64_t *ret_iova)
+              struct iova_place place, struct iova_hint *hint,
+              uint64_t *ret_iova)
 {
-	uint64_t *from = n == 1 ? &hint->one : &hint->run;
+	/* Ranges placed apart leave holes that others fit into. */
+	uint64_t *from = place.lg2 > sp->lg2 ? &hint->wide
+	                 : n == 1            ? &hint->one
+	                                     : &hint->run;
 
-	return take_near(sp, zone, sp->zone[zone].slot1, n, align_lg2, from,
+	return take_near(sp, zone, sp->zone[zone].slot1, n, place, from,
 	                 ret_iova)
+	               ? 0
+	               : -ENOSPC;
+}
+
+int iova_take_part(struct iova_space *sp, unsigned zone, uint64_t n,
+                   struct iova_place place, struct iova_hint *hint,
+                   uint64_t *ret_iova)
+{
+	const struct iova_zone *z = &sp->zone[zone];
+
+	return take_near(sp, zone, z->slot0 + z->nr_slices, n, place,
+	                 &hint->part, ret_iova)
 	               ? 0
 	               : -ENOSPC;
 }
@@ -100,11 +114,15 @@ int iova_take_slice(struct iova_space *sp, unsigned zone, unsigned align_lg2,
                     struct iova_hint *hint, uint64_t *ret_iova)
 {
 	const struct iova_zone *z = &sp->zone[zone];
+	struct iova_place place = {align_lg2, 0};
+	uint64_t at = hint->slice;
 
-	return take_near(sp, zone, z->slot0 + z->nr_slices, 1, align_lg2,
-	                 &hint->slice, ret_iova)
-	               ? 0
-	               : -ENOSPC;
+	if (!take_near(sp, zone, z->slot0 + z->nr_slices, 1, place,
+	               &hint->slice, ret_iova))
+		return -ENOSPC;
+	if (align_lg2 > sp->lg2)
+		hint->slice = at;
+	return 0;
 }
 
 static void give_granules(struct iova_space *sp, uint64_t first, uint64_t last,
@@ -118,8 +136,8 @@ static void give_granules(struct iova_space *sp, uint64_t first, uint64_t last,
 		uint64_t e = min_u64(iova_seg_slot(seg, to) + 1, seg->full1);
 
 		if (seg->lg2 == sp->lg2 && s < e) {
-			iova_hint_lower(hint, &sp->zone[iova_zone_of(first)],
-			                s);
+			iova_hint_lower(hint,
+			                &sp->zone[iova_zone_of(sp, first)], s);
 			iova_bits_release(sp, s, e);
 		}
 		if (to == last)
@@ -149,16 +167,20 @@ static int alloc_in(struct iova_space *sp, unsigned zone, uint64_t n,
 	struct iova_zone *z = &sp->zone[zone];
 	struct iova_hint hint = {.slice = UINT64_MAX,
 	                         .one = ld_rlx(&z->hint_one),
-	                         .run = ld_rlx(&z->hint_run)};
-	int err = iova_take(sp, zone, n, align_lg2, &hint, ret_iova);
+	                         .run = ld_rlx(&z->hint_run),
+	                         .part = UINT64_MAX,
+	                         .wide = ld_rlx(&z->hint_wide)};
+	struct iova_place place = {align_lg2, 0};
+	int err = iova_take(sp, zone, n, place, &hint, ret_iova);
 
 	if (err) {
 		iova_depot_drain(sp, zone, &hint);
-		err = iova_take(sp, zone, n, align_lg2, &hint, ret_iova);
+		err = iova_take(sp, zone, n, place, &hint, ret_iova);
 	}
 	/* Racing stores cost a longer search, nothing else. */
 	st_rlx(&z->hint_one, hint.one);
 	st_rlx(&z->hint_run, hint.run);
+	st_rlx(&z->hint_wide, hint.wide);
 	return err;
 }
 
@@ -170,27 +192,29 @@ int iova_space_alloc(struct iova_space *sp, uint64_t len, unsigned align_lg2,
 	if (!n || align_lg2 > 63)
 		return msg_lit(-EINVAL, "IOVA length is 0 or alignment above "
 		                        "2^63: ask for at least one page");
-	if (window == IOVA_ANY &&
-	    !alloc_in(sp, ZONE_HIGH, n, align_lg2, ret_iova))
-		return 0;
-	if (!alloc_in(sp, ZONE_LOW, n, align_lg2, ret_iova))
-		return 0;
+	for (uint32_t i = 0; i < sp->order[window].nr; i++)
+		if (!alloc_in(sp, sp->order[window].zone[i], n, align_lg2,
+		              ret_iova))
+			return 0;
 	return msg_lit(-ENOSPC, IOVA_NOSPC);
 }
 
 void iova_space_free(struct iova_space *sp, uint64_t iova, uint64_t len)
 {
 	uint64_t last = iova + ((len - 1) | mask64(sp->lg2));
-	struct iova_zone *z = &sp->zone[iova_zone_of(iova)];
+	struct iova_zone *z = &sp->zone[iova_zone_of(sp, iova)];
 	struct iova_hint hint = {.slice = UINT64_MAX,
 	                         .one = ld_rlx(&z->hint_one),
-	                         .run = ld_rlx(&z->hint_run)};
+	                         .run = ld_rlx(&z->hint_run),
+	                         .part = UINT64_MAX,
+	                         .wide = ld_rlx(&z->hint_wide)};
 
 	if (!len || !aligned_lg2(iova, sp->lg2) || last < iova)
 		return;
 	give_granules(sp, iova, last, &hint);
 	st_rlx(&z->hint_one, hint.one);
 	st_rlx(&z->hint_run, hint.run);
+	st_rlx(&z->hint_wide, hint.wide);
 }
 
 uint64_t iova_space_granule(const struct iova_space *sp)
@@ -202,7 +226,7 @@ uint64_t iova_space_free_bytes(const struct iova_space *sp)
 {
 	uint64_t nr = 0;
 
-	for (unsigned i = 0; i < NR_ZONES; i++)
+	for (unsigned i = 0; i < sp->nr_zones; i++)
 		nr += iova_bits_free(sp, sp->zone[i].slot0, sp->zone[i].slot1);
 	return nr << sp->lg2;
 }
@@ -249,7 +273,7 @@ bool iova_space_is_reserved(const struct iova_space *sp, uint64_t first,
 bool iova_space_touches_reserved(const struct iova_space *sp, uint64_t first,
                                  uint64_t last)
 {
-	for (unsigned i = 0; i < NR_ZONES; i++) {
+	for (unsigned i = 0; i < sp->nr_zones; i++) {
 		const struct iova_zone *z = &sp->zone[i];
 
 		/* Most spaces have nothing reserved near. */
@@ -300,7 +324,7 @@ static int reserve_parts(struct iova_space *sp, uint64_t first, uint64_t last)
 static void widen_hull(struct iova_space *sp, uint64_t first,
                        const struct part *p)
 {
-	struct iova_zone *z = &sp->zone[iova_zone_of(first)];
+	struct iova_zone *z = &sp->zone[iova_zone_of(sp, first)];
 	uint64_t last = p->last | mask64(p->seg->lg2);
 
 	first = align_down(first, p->seg->lg2);
@@ -339,7 +363,7 @@ int iova_space_reserve(struct iova_space *sp, uint64_t first, uint64_t last)
 	pthread_mutex_lock(&sp->reserve_lock);
 	err = reserve_parts(sp, first, last);
 	if (err) {
-		for (unsigned i = 0; i < NR_ZONES; i++)
+		for (unsigned i = 0; i < sp->nr_zones; i++)
 			iova_depot_drain(sp, i, NULL);
 		err = reserve_parts(sp, first, last);
 	}

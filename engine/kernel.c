@@ -5,7 +5,7 @@
  * reaches the kernel only when no lane can translate it any more: the mirror
  * outlives the visible mapping at both ends.
  */
-#include "engine/engine_int.h"
+#include "engine/pend.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -12,6 +12,11 @@
 #define DEFAULT_REQUESTS 1024
 #define MAX_REQUESTS (1u << 14)
 
+/* So many views are polled whether they have work or not; of more, those that
+ * were idle so many times in a row are left out. */
+#define MANY_AWAKE 4u
+#define IDLE_POLLS 64u
+
 #ifdef SLUICE_DEBUG_CHECKS
 int lane_check(const struct sluice_lane *lane)
 {
@@ -35,9 +40,10 @@ int sluice_lane_open(struct sluice_engine *engine,
 	if (cfg && cfg->max_requests > MAX_REQUESTS)
 		return msg_fmt(-EINVAL, "max_requests is %u; use at most %u",
 		               cfg->max_requests, MAX_REQUESTS);
-	lane = calloc(1, sizeof(*lane));
+	lane = aligned_alloc(CACHELINE, align_up(sizeof(*lane), 6));
 	if (!lane)
 		return msg_lit(-ENOMEM, "no memory for a lane");
+	memset(lane, 0, sizeof(*lane));
 	lane->engine = engine;
 	lane->owner = pthread_self();
 	lane->online = true;
@@ -86,6 +92,7 @@ int sluice_lane_close(struct sluice_lane *lane)
 	pagecache_drain(&lane->pc);
 	lane_kernel_destroy(lane->kernel);
 	free(lane->views);
+	free(lane->awake);
 	free(lane);
 	return 0;
 }
@@ -100,19 +107,32 @@ uint32_t sluice_lane_id(const struct sluice_lane *lane)
 	return lane->id;
 }
 
-void sluice_lane_offline(struct sluice_lane *lane)
+int sluice_lane_offline(struct sluice_lane *lane)
 {
-	if (lane_check(lane) || !lane->online)
-		return;
+	if (lane_check(lane))
+		return -EPERM;
+	if (!lane->online)
+		return 0;
+	for (uint32_t i = 0; i < lane->nr_views; i++)
+		if (lane->views[i]->log_side.holds->nr)
+			return msg_fmt(-EBUSY,
+			               "a view of lane %u has %u holds: call "
+			               "sluice_hold_release() first",
+			               lane->id,
+			               lane->views[i]->log_side.holds->nr);
 	for (uint32_t i = 0; i < lane->nr_views; i++) {
 		struct sluice_view *view = lane->views[i];
 
 		view_post(view);
 		/* Empty, so that the hit path fails too while offline. */
 		tlb_flush(&view->hot);
+		if (view->domain->rev)
+			tlb_flush(&view->va);
+		view_forget(view);
 		invlog_offline(view->log, view->reader);
 	}
 	lane->online = false;
+	return 0;
 }
 
 void sluice_lane_online(struct sluice_lane *lane)
@@ -122,6 +142,52 @@ void sluice_lane_online(struct sluice_lane *lane)
 	for (uint32_t i = 0; i < lane->nr_views; i++)
 		invlog_online(lane->views[i]->log, lane->views[i]->reader);
 	lane->online = true;
+}
+
+void view_wake(void *ctx)
+{
+	struct sluice_view *view = ctx;
+	au64 *inbox = &view->lane->inbox;
+	uint64_t last = ld_rlx(inbox);
+
+	do {
+		view->inbox_next = last;
+		/* Pairs with the exchange in lane_open_inbox. */
+	} while (!cas_rel(inbox, &last, (uintptr_t)view));
+}
+
+void lane_open_inbox(struct sluice_lane *lane)
+{
+	/* Pairs with the release in view_wake. */
+	uint64_t at = xchg_acqrel(&lane->inbox, 0);
+
+	while (at) {
+		struct sluice_view *view = (struct sluice_view *)(uintptr_t)at;
+
+		at = view->inbox_next;
+		view->asleep = false;
+		view_awake(view);
+	}
+}
+
+/* True: the view need not be polled until somebody wakes it. */
+static noinline bool fall_asleep(struct sluice_view *view)
+{
+	bool woken;
+
+	if (++view->idle_polls < IDLE_POLLS || !view_idle(view))
+		return false;
+	view->idle_polls = 0;
+	/* Still in bed from before it had work of its own. */
+	if (view->asleep)
+		return true;
+	if (invlog_sleep(view->log, view->reader, &woken)) {
+		view->asleep = true;
+		return true;
+	}
+	/* Whoever woke it at once will put it into the inbox. */
+	view->asleep = woken;
+	return false;
 }
 
 uint32_t sluice_poll(struct sluice_lane *lane, struct sluice_completion *out,
@@ -134,9 +200,19 @@ uint32_t sluice_poll(struct sluice_lane *lane, struct sluice_completion *out,
 		return 0;
 	if (lane->kernel)
 		n = kernel_reap(lane, out, max, drop);
-	for (uint32_t i = 0; i < lane->nr_views; i++)
-		n += view_poll(lane->views[i], drop ? NULL : out + n, max - n,
+	if (unlikely(ld_rlx(&lane->inbox)))
+		lane_open_inbox(lane);
+	for (uint32_t i = 0; i < lane->nr_awake;) {
+		n += view_poll(lane->awake[i], drop ? NULL : out + n, max - n,
 		               drop);
+		if (unlikely(lane->nr_awake > MANY_AWAKE) &&
+		    fall_asleep(lane->awake[i])) {
+			lane->awake[i]->awake = false;
+			lane->awake[i] = lane->awake[--lane->nr_awake];
+		} else {
+			i++;
+		}
+	}
 	return n;
 }
 
@@ -159,9 +235,11 @@ static int drain_timeout(const struct sluice_lane *lane)
 		id = invlog_laggard(lane->views[i]->log, &behind);
 		if (id != UINT32_MAX)
 			return msg_fmt(-ETIMEDOUT,
-			               "lane %u has not polled and is %llu "
-			               "records behind; let it call "
-			               "sluice_poll() or sluice_lane_offline()",
+			               "lane %u has not polled, or holds a "
+			               "range, and is %llu records behind; let "
+			               "it call sluice_poll(), "
+			               "sluice_hold_release() or "
+			               "sluice_lane_offline()",
 			               id, (unsigned long long)behind);
 	}
 	return msg_lit(-ETIMEDOUT, "requests to the kernel are still in "
@@ -180,6 +258,29 @@ int sluice_drain(struct sluice_lane *lane, uint64_t timeout_ns)
 		sluice_poll(lane, NULL, 0);
 		if (lane_idle(lane))
 			return 0;
+		if (clock_ns() - start >= timeout_ns)
+			return drain_timeout(lane);
+		cpu_relax();
+	}
+}
+
+int sluice_ticket_wait(struct sluice_view *view, struct sluice_ticket ticket,
+                       uint64_t timeout_ns)
+{
+	struct sluice_lane *lane = view->lane;
+	uint64_t start = clock_ns();
+
+	if (lane_check(lane))
+		return -EPERM;
+	for (;;) {
+		view_post(view);
+		sluice_poll(lane, NULL, 0);
+		if (sluice_ticket_passed(view, ticket))
+			return 0;
+		if (view->passed >= ticket.seq)
+			return msg_lit(-EIO, "the kernel refused this unmap: "
+			                     "devices may still reach the "
+			                     "memory");
 		if (clock_ns() - start >= timeout_ns)
 			return drain_timeout(lane);
 		cpu_relax();

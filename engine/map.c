@@ -3,9 +3,11 @@
  * Map and unmap on a lane: validation, IOVA, leaves, and the undo of each step
  * when a later one fails. What a kernel backend adds is in kernel.c.
  */
-#include "engine/engine_int.h"
+#include "engine/pend.h"
 
 #include <errno.h>
+
+#define LEAF_2M bit64(21) /* one leaf, one table further up, in any format */
 
 static int check_lane(const struct sluice_view *view)
 {
@@ -44,12 +46,29 @@ static int check_req(const struct sluice_map_req *req)
 	return 0;
 }
 
+static int check_in_window(const struct sluice_domain *domain, uint32_t flags,
+                           uint64_t iova, uint64_t last)
+{
+	int window = aperture_window(domain, flags);
+	const struct sluice_range *w;
+
+	if (window < 0)
+		return window;
+	w = &domain->cfg.windows[window - IOVA_WINDOW];
+	if (iova < w->first || last > w->last)
+		return msg_lit(-EADDRNOTAVAIL,
+		               "the chosen IOVA lies outside the window that "
+		               "SLUICE_MAP_WINDOW names");
+	return 0;
+}
+
 static int check_fixed(const struct sluice_view *view,
                        const struct sluice_map_req *req, uint64_t iova,
                        uint64_t len)
 {
 	const struct sluice_domain *domain = view->domain;
 	uint64_t last;
+	int rc;
 
 	if (!range_last(iova, len, &last))
 		return msg_lit(-EINVAL, "the IOVA range wraps around");
@@ -62,6 +81,11 @@ static int check_fixed(const struct sluice_view *view,
 		return msg_lit(-EADDRNOTAVAIL,
 		               "the chosen IOVA lies outside the domain's "
 		               "aperture: see sluice_domain_get_info()");
+	if (req->flags & MAP_WINDOWS) {
+		rc = check_in_window(domain, req->flags, iova, last);
+		if (rc)
+			return rc;
+	}
 	if (view->iova && !iova_space_is_reserved(domain->iova, iova, last))
 		return msg_lit(-EADDRNOTAVAIL,
 		               "the chosen IOVA belongs to the allocator: "
@@ -75,16 +99,28 @@ static int check_fixed(const struct sluice_view *view,
 	return 0;
 }
 
+/* like: where the range would have the leaves that the memory can have. */
 static int alloc_iova(struct sluice_view *view,
                       const struct sluice_map_req *req, uint64_t len,
-                      uint64_t *ret_iova)
+                      uint64_t like, uint64_t *ret_iova)
 {
-	unsigned align = req->align_lg2 < SLUICE_PAGE_LG2 ? SLUICE_PAGE_LG2
-	                                                  : req->align_lg2;
-	enum iova_window window =
-	        req->flags & SLUICE_MAP_32BIT ? IOVA_32BIT : IOVA_ANY;
-	int rc = iova_alloc(view->iova, len, align, window, ret_iova);
+	enum iova_window window = IOVA_ANY;
+	int rc;
 
+	if (unlikely(req->flags & (SLUICE_MAP_32BIT | MAP_WINDOWS))) {
+		rc = aperture_window(view->domain, req->flags);
+		if (rc < 0)
+			return rc;
+		window = (enum iova_window)rc;
+	}
+	if (len >= LEAF_2M && !req->align_lg2 &&
+	    !(req->flags & SLUICE_MAP_COMPACT))
+		rc = iova_alloc_like(view->iova, len, like, window, ret_iova);
+	else
+		rc = iova_alloc(
+		        view->iova, len,
+		        (unsigned)max_u64(req->align_lg2, SLUICE_PAGE_LG2),
+		        window, ret_iova);
 	if (unlikely(rc))
 		return msg_lit(rc, "no free IOVA range of that length, "
 		                   "alignment and width: unmap something and "
@@ -94,7 +130,7 @@ static int alloc_iova(struct sluice_view *view,
 
 static int choose_iova(struct sluice_view *view,
                        const struct sluice_map_req *req, uint64_t len,
-                       uint64_t *iova)
+                       uint64_t like, uint64_t *iova)
 {
 	if (req->flags & SLUICE_MAP_FIXED)
 		return check_fixed(view, req, *iova, len);
@@ -102,7 +138,7 @@ static int choose_iova(struct sluice_view *view,
 		return msg_lit(-EADDRNOTAVAIL,
 		               "this domain has no allocator: choose the IOVA "
 		               "with SLUICE_MAP_FIXED");
-	return alloc_iova(view, req, len, iova);
+	return alloc_iova(view, req, len, like, iova);
 }
 
 /* The memory claims the VA side if nobody else has; having no claim is fine.
@@ -118,10 +154,12 @@ static int claim_va(struct sluice_view *view, uint64_t va, uint64_t len,
 	return rc == -EEXIST ? 0 : rc;
 }
 
-static int map_piece(struct sluice_view *view, uint64_t iova, uint64_t va,
-                     uint64_t len, uint32_t prot)
+static noinline int map_far(struct sluice_view *view, uint64_t iova,
+                            uint64_t va, uint64_t len, uint32_t prot)
 {
 	struct sluice_domain *domain = view->domain;
+	uint32_t nr_freed = view->freed_new.nr;
+	struct pt_run run;
 	int rc;
 
 	if (domain->rev) {
@@ -133,8 +171,22 @@ static int map_piece(struct sluice_view *view, uint64_t iova, uint64_t va,
 	rc = pt_map(view->pt, &view->lane->pc, iova, iova + len - 1, va, prot,
 	            &view->freed_new);
 	if (unlikely(rc) && prot & LEAF_CLAIMED)
-		(void)pt_unmap(domain->rev, va, va + len - 1, NULL);
+		unclaim(domain, view, va, va + len - 1);
+	if (unlikely(view->freed_new.nr != nr_freed))
+		view_unlinked(view);
+	/* Its neighbours will come the near way. */
+	if (len == SLUICE_PAGE_SIZE && !rc)
+		(void)pt_walk_near(view->pt, &view->near, iova, &run);
 	return rc;
+}
+
+static inline int map_piece(struct sluice_view *view, uint64_t iova,
+                            uint64_t va, uint64_t len, uint32_t prot)
+{
+	if (len == SLUICE_PAGE_SIZE && !view->domain->rev &&
+	    likely(pt_near_map(&view->near, iova, va, prot)))
+		return 0;
+	return map_far(view, iova, va, len, prot);
 }
 
 int map_leaves(struct sluice_view *view, uint64_t iova,
@@ -156,7 +208,7 @@ int map_leaves(struct sluice_view *view, uint64_t iova,
 	if (likely(rc == 0) || at == iova)
 		return rc;
 	/* Other lanes may have cached the first pieces of a fixed range. */
-	(void)unmap_leaves(view->domain, iova, at - 1);
+	(void)unmap_leaves(view->domain, view, iova, at - 1);
 	tlb_drop(&view->hot, iova, at - 1);
 	*ret_undone = true;
 	return rc;
@@ -212,7 +264,7 @@ static int do_map(struct sluice_view *view, const struct map_args *args,
 	if (unlikely(!view_has_room(view)))
 		return msg_lit(-EAGAIN, "too many unmaps in flight: call "
 		                        "sluice_poll(), then try again");
-	rc = choose_iova(view, args->req, args->len, &at);
+	rc = choose_iova(view, args->req, args->len, args->like, &at);
 	if (unlikely(rc))
 		return rc;
 	if (view->domain->be)
@@ -234,7 +286,7 @@ static int map_one_soft(struct sluice_view *view,
 	uint64_t at = *iova;
 	int rc;
 
-	rc = choose_iova(view, req, req->len, &at);
+	rc = choose_iova(view, req, req->len, req->va, &at);
 	if (unlikely(rc))
 		return rc;
 	rc = map_piece(view, at, req->va, req->len, req->prot);
@@ -249,50 +301,74 @@ static int map_one_soft(struct sluice_view *view,
 	return 0;
 }
 
-static bool is_special(const struct sluice_view *view,
-                       const struct sluice_map_req *req)
+/* The most common of all: one page, anywhere, its table remembered. False:
+ * nothing was done. */
+static always_inline bool map_page(struct sluice_view *view,
+                                   const struct sluice_map_req *req,
+                                   sluice_iova_t *iova)
 {
-	return view->domain->be ||
-	       revive_find(view->revive, req->va, req->prot, view->passed);
-}
+	uint64_t at;
 
-/* Kernel backends, and what may be revived. False: the common case. */
-static noinline bool map_special(struct sluice_view *view,
-                                 const struct sluice_map_req *req,
-                                 uint64_t *iova, int *ret_rc)
-{
-	struct iovec iov = {(void *)(uintptr_t)req->va, req->len};
-	const struct map_args args = {req, &iov, 1, req->len};
-
-	*ret_rc = 0;
-	if (view->revive && revive_map(view, req, iova))
-		return true;
-	if (!view->domain->be)
+	if (!view->plain || req->len != SLUICE_PAGE_SIZE ||
+	    !aligned_lg2(req->va, SLUICE_PAGE_LG2) ||
+	    req->prot - 1 >= SLUICE_RW ||
+	    (req->flags | req->align_lg2 | req->reserved) ||
+	    !view->lane->online || lane_check(view->lane) ||
+	    iova_alloc(view->iova, SLUICE_PAGE_SIZE, SLUICE_PAGE_LG2, IOVA_ANY,
+	               &at))
 		return false;
-	*ret_rc = do_map(view, &args, iova);
+	if (unlikely(!pt_near_map(&view->near, at, req->va, req->prot))) {
+		iova_free(view->iova, at, SLUICE_PAGE_SIZE);
+		return false;
+	}
+	ctr_add(&view->st.maps, 1);
+	ctr_add(&view->st.map_bytes, SLUICE_PAGE_SIZE);
+	*iova = at;
 	return true;
 }
 
-int sluice_map(struct sluice_view *view, const struct sluice_map_req *req,
-               sluice_iova_t *iova)
+static noinline int map_any(struct sluice_view *view,
+                            const struct sluice_map_req *req,
+                            sluice_iova_t *iova)
 {
+	struct iovec iov;
 	int rc = check_lane(view);
 
 	if (likely(rc == 0))
 		rc = check_memory(req->va, req->len);
 	if (likely(rc == 0))
 		rc = check_req(req);
-	if (likely(rc == 0) && (likely(view->plain) || !is_special(view, req) ||
-	                        !map_special(view, req, iova, &rc)))
-		rc = map_one_soft(view, req, iova);
+	if (likely(rc == 0)) {
+		if (view->revive && revive_map(view, req, iova)) {
+			rc = 0;
+		} else if (likely(!view->domain->be)) {
+			rc = map_one_soft(view, req, iova);
+		} else {
+			iov = (struct iovec){(void *)(uintptr_t)req->va,
+			                     req->len};
+			rc = do_map(view,
+			            &(struct map_args){req, &iov, 1, req->len,
+			                               req->va},
+			            iova);
+		}
+	}
 	if (unlikely(rc < 0))
 		ctr_add(&view->st.map_failures, 1);
 	return rc;
 }
 
-static int check_sg(const struct iovec *iov, uint32_t nr, uint64_t *ret_len)
+int sluice_map(struct sluice_view *view, const struct sluice_map_req *req,
+               sluice_iova_t *iova)
 {
-	uint64_t len = 0;
+	if (likely(map_page(view, req, iova)))
+		return 0;
+	return map_any(view, req, iova);
+}
+
+/* Fills in len, and like from the largest piece. */
+static int check_sg(const struct iovec *iov, uint32_t nr, struct map_args *args)
+{
+	uint64_t len = 0, largest = 0;
 
 	if (nr == 0)
 		return msg_lit(-EINVAL, "the scatter list is empty");
@@ -305,22 +381,26 @@ static int check_sg(const struct iovec *iov, uint32_t nr, uint64_t *ret_len)
 
 		if (rc)
 			return rc;
+		if (iov[i].iov_len > largest) {
+			largest = iov[i].iov_len;
+			args->like = (uintptr_t)iov[i].iov_base - len;
+		}
 		if (__builtin_add_overflow(len, iov[i].iov_len, &len))
 			return msg_lit(-EINVAL, "the pieces together exceed "
 			                        "64 bits");
 	}
-	*ret_len = len;
+	args->len = len;
 	return 0;
 }
 
 int sluice_map_sg(struct sluice_view *view, const struct sluice_map_req *req,
                   const struct iovec *iov, uint32_t nr, sluice_iova_t *iova)
 {
-	struct map_args args = {req, iov, nr, 0};
+	struct map_args args = {.req = req, .iov = iov, .nr = nr};
 	int rc = check_lane(view);
 
 	if (rc == 0)
-		rc = check_sg(iov, nr, &args.len);
+		rc = check_sg(iov, nr, &args);
 	if (rc == 0)
 		rc = check_req(req);
 	if (rc == 0)
@@ -334,7 +414,9 @@ int sluice_iova_alloc(struct sluice_view *view, uint64_t len,
                       uint32_t align_lg2, uint32_t flags,
                       sluice_iova_t *ret_iova)
 {
-	struct sluice_map_req req = {.align_lg2 = align_lg2, .flags = flags};
+	/* No memory whose leaves it could have. */
+	struct sluice_map_req req = {.align_lg2 = align_lg2,
+	                             .flags = flags | SLUICE_MAP_COMPACT};
 
 	if (lane_check(view->lane))
 		return -EPERM;
@@ -342,11 +424,13 @@ int sluice_iova_alloc(struct sluice_view *view, uint64_t len,
 		return msg_lit(-EOPNOTSUPP, "this domain has no allocator: "
 		                            "the caller chooses every IOVA");
 	if (unlikely(len == 0 || !aligned_lg2(len, SLUICE_PAGE_LG2) ||
-	             align_lg2 > 48 || flags & ~SLUICE_MAP_32BIT))
+	             align_lg2 > 48 ||
+	             flags & ~(SLUICE_MAP_32BIT | MAP_WINDOWS)))
 		return msg_lit(-EINVAL, "len must be a multiple of 4096, "
 		                        "align_lg2 at most 48 and the only "
-		                        "flag SLUICE_MAP_32BIT");
-	return alloc_iova(view, &req, len, ret_iova);
+		                        "flags SLUICE_MAP_32BIT and "
+		                        "SLUICE_MAP_WINDOW");
+	return alloc_iova(view, &req, len, 0, ret_iova);
 }
 
 void sluice_iova_free(struct sluice_view *view, sluice_iova_t iova,

@@ -8,7 +8,7 @@
  *
  * docs/decisions/0010 has the reasons.
  */
-#include "engine/engine_int.h"
+#include "engine/pend.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -71,12 +71,32 @@ static int64_t unmap_claimed(struct sluice_view *view, uint64_t iova,
 
 		if (n <= 0)
 			return done ? (int64_t)done : n;
-		unmap_unclaim(view->domain, &g);
+		for (uint32_t i = 0; i < g.nr; i++)
+			if (runs[i].prot & LEAF_CLAIMED)
+				unclaim(view->domain, view, runs[i].oa,
+				        runs[i].oa +
+				                (runs[i].last - runs[i].iova));
 		if (g.nr == 1 && runs[0].iova == iova && runs[0].last == last)
 			note(view, &runs[0]);
 		done += (uint64_t)n;
 	}
 	return (int64_t)done;
+}
+
+/* One page whose table is remembered. */
+static bool unmap_near(struct sluice_view *view, uint64_t iova)
+{
+	const au64 *slot = pt_near_slot(&view->near, iova);
+	uint64_t w = slot ? pt_near_order(ld_rlx(slot)) : 0;
+	struct pt_run run = {
+	        .oa = pt_near_oa(&view->near, w),
+	        .prot = pt_near_prot(&view->near, w),
+	};
+
+	if (!pt_near_unmap(&view->near, iova))
+		return false;
+	note(view, &run);
+	return true;
 }
 
 int64_t revive_unmap(struct sluice_view *view, uint64_t iova, uint64_t last)
@@ -87,6 +107,8 @@ int64_t revive_unmap(struct sluice_view *view, uint64_t iova, uint64_t last)
 
 	if (view->domain->rev)
 		return unmap_claimed(view, iova, last);
+	if (last - iova == SLUICE_PAGE_SIZE - 1 && unmap_near(view, iova))
+		return SLUICE_PAGE_SIZE;
 	n = pt_unmap(view->pt, iova, last, &g);
 	if (unlikely(n <= 0))
 		return n;
@@ -95,7 +117,7 @@ int64_t revive_unmap(struct sluice_view *view, uint64_t iova, uint64_t last)
 		return n;
 	}
 	/* Not one mapping alone. What is gone is gone: see unmap_leaves. */
-	rest = unmap_leaves(view->domain, iova + (uint64_t)n, last);
+	rest = unmap_leaves(view->domain, view, iova + (uint64_t)n, last);
 	return rest > 0 ? n + rest : n;
 }
 
@@ -109,7 +131,7 @@ static bool fits(const struct sluice_view *view, const struct pend *p,
 	if (p->len != req->len || p->flags & PEND_STAYS ||
 	    p->state != PEND_WAITS)
 		return false;
-	if (req->flags & SLUICE_MAP_FIXED ||
+	if (req->flags & ~(SLUICE_MAP_32BIT | SLUICE_MAP_COMPACT) ||
 	    (req->flags & SLUICE_MAP_32BIT && last > UINT32_MAX) ||
 	    !aligned_lg2(p->iova, req->align_lg2))
 		return false;

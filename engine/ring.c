@@ -6,7 +6,7 @@
  * large strides, domains with a VA side and formats without windows, those
  * that go through map and unmap of the table slot by slot.
  */
-#include "engine/engine_int.h"
+#include "engine/pend.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -54,9 +54,9 @@ static int check_cfg(const struct sluice_view *view,
 		return msg_lit(-EINVAL, "stride must be a multiple of 4096, "
 		                        "and nr_slots of it fit the address "
 		                        "space");
-	if (cfg->flags & ~SLUICE_MAP_32BIT)
-		return msg_lit(-EINVAL, "only SLUICE_MAP_32BIT is a flag of "
-		                        "rings");
+	if (cfg->flags & ~(SLUICE_MAP_32BIT | MAP_WINDOWS))
+		return msg_lit(-EINVAL, "only SLUICE_MAP_32BIT and "
+		                        "SLUICE_MAP_WINDOW are flags of rings");
 	return 0;
 }
 
@@ -65,10 +65,12 @@ static int take_window(struct sluice_ring *ring, uint32_t flags)
 {
 	uint64_t len = ring->nr_slots * ring->stride;
 	unsigned align = (unsigned)min_u64(lg2_ceil(len), STRIDE_LARGE_LG2);
-	enum iova_window part =
-	        flags & SLUICE_MAP_32BIT ? IOVA_32BIT : IOVA_ANY;
-	int rc = iova_alloc(ring->view->iova, len, align, part, &ring->iova);
+	int rc = aperture_window(ring->view->domain, flags);
+	enum iova_window part = (enum iova_window)rc;
 
+	if (rc < 0)
+		return rc;
+	rc = iova_alloc(ring->view->iova, len, align, part, &ring->iova);
 	if (rc)
 		rc = iova_alloc(ring->view->iova, len, SLUICE_PAGE_LG2, part,
 		                &ring->iova);
@@ -337,7 +339,7 @@ static void clear_run(struct sluice_ring *ring, const struct run *run)
 			pt_window_clear(ring->win, i * each, pages);
 		else
 			/* What is gone already is gone. */
-			(void)unmap_leaves(ring->view->domain, iova,
+			(void)unmap_leaves(ring->view->domain, ring->view, iova,
 			                   iova + (pages << SLUICE_PAGE_LG2) -
 			                           1);
 	}

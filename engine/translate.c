@@ -1,22 +1,73 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The miss path of a translation, and the forms of translation that are not
- * inlined. Fills the view's IOTLB; never posts, never frees.
+ * The miss path of a translation, in either direction: a large extent that is
+ * cached, else one word through a table that the view remembers, else a walk.
+ * Fills the view's IOTLB; never posts, never frees.
  */
 #include "engine/engine_int.h"
 
 #include <errno.h>
 
-static int64_t fault(struct sluice_view *view, int err, const char *text)
+static int refuse_offline(void)
+{
+	return msg_lit(-ENETDOWN, "the lane is offline: call "
+	                          "sluice_lane_online() first");
+}
+
+static noinline int64_t fault(struct sluice_view *view, uint64_t iova,
+                              uint64_t len, uint32_t access, int err,
+                              const char *text)
 {
 	ctr_add(&view->st.faults, 1);
+	fault_record(&view->lane->faults, &(struct sluice_fault){
+	                                          .iova = iova,
+	                                          .len = len,
+	                                          .device = view->device,
+	                                          .domain = view->domain,
+	                                          .lane = view->lane->id,
+	                                          .access = access,
+	                                          .error = err,
+	                                  });
 	return msg_lit(err, text);
 }
 
-int64_t sluice_translate_miss(struct sluice_view *view, sluice_iova_t iova,
-                              uint64_t len, uint32_t access,
-                              sluice_oa_t *ret_oa)
+/* One page, by one load: true, and *ret_to is where addr goes. */
+static always_inline bool find_near(struct sluice_view_hot *hot,
+                                    const struct pt_near *near, uint64_t addr,
+                                    uint32_t access, uint64_t *ret_to)
 {
+	uint64_t first = addr & ~(uint64_t)(SLUICE_PAGE_SIZE - 1);
+	uint64_t w, to;
+
+	if (!pt_near_find(near, addr, access, &w))
+		return false;
+	to = pt_near_oa(near, w);
+	hot->filled = 1;
+	hot->tlb[addr >> SLUICE_PAGE_LG2 & hot->tlb_mask] =
+	        (struct sluice_tlb_entry){
+	                .first = first,
+	                .span = SLUICE_PAGE_SIZE - 1,
+	                .delta = to - first,
+	                .prot = pt_near_prot(near, w),
+	        };
+	*ret_to = to + (addr - first);
+	return true;
+}
+
+/* Does a valid request end in the page where it begins? */
+static always_inline bool in_page(uint64_t addr, uint64_t len, uint32_t access)
+{
+	uint64_t mask = SLUICE_PAGE_SIZE - 1;
+
+	return len - 1 <= mask - (addr & mask) && access - 1 < SLUICE_RW;
+}
+
+/* Any length, any leaf, any refusal. */
+static noinline int64_t translate_far(struct sluice_view *view, uint64_t iova,
+                                      uint64_t len, uint32_t access,
+                                      uint64_t *ret_oa)
+{
+	const struct sluice_tlb_entry *e;
 	struct pt_run leaf;
 	int rc;
 
@@ -26,24 +77,40 @@ int64_t sluice_translate_miss(struct sluice_view *view, sluice_iova_t iova,
 		return msg_lit(-EINVAL, "len must not be 0 and access must be "
 		                        "SLUICE_READ, SLUICE_WRITE or both");
 	if (unlikely(!view->lane->online))
-		return msg_lit(-ENETDOWN, "the lane is offline: call "
-		                          "sluice_lane_online() first");
+		return refuse_offline();
+	e = tlb_find_large(&view->hot, iova, access);
+	if (e) {
+		*ret_oa = iova + e->delta;
+		return (int64_t)min_u64(len, e->span - (iova - e->first) + 1);
+	}
 	ctr_add(&view->st.misses, 1);
-	rc = pt_walk(view->pt, iova, &leaf);
+	rc = pt_walk_near(view->pt, &view->near, iova, &leaf);
 	if (unlikely(rc == -EINVAL))
-		return fault(view, -EINVAL,
-		             "the IOVA is wider than the "
-		             "domain");
+		return fault(view, iova, len, access, -EINVAL,
+		             "the IOVA is wider than the domain");
 	if (unlikely(rc))
-		return fault(view, -EFAULT, "the IOVA is not mapped");
+		return fault(view, iova, len, access, -EFAULT,
+		             "the IOVA is not mapped");
 	if (unlikely(access & ~leaf.prot))
-		return fault(view, -EACCES,
-		             "the mapping does not allow that "
-		             "access");
+		return fault(view, iova, len, access, -EACCES,
+		             "the mapping does not allow that access");
 	tlb_fill(&view->hot, iova, leaf.iova, leaf.last, leaf.oa - leaf.iova,
 	         leaf.prot & SLUICE_RW);
 	*ret_oa = leaf.oa + (iova - leaf.iova);
 	return (int64_t)min_u64(len, leaf.last - iova + 1);
+}
+
+int64_t sluice_translate_miss(struct sluice_view *view, sluice_iova_t iova,
+                              uint64_t len, uint32_t access,
+                              sluice_oa_t *ret_oa)
+{
+	/* A lane that is offline remembers no table. */
+	if (likely(in_page(iova, len, access)) && !lane_check(view->lane) &&
+	    likely(find_near(&view->hot, &view->near, iova, access, ret_oa))) {
+		ctr_add(&view->st.misses, 1);
+		return (int64_t)len;
+	}
+	return translate_far(view, iova, len, access, ret_oa);
 }
 
 int64_t sluice_translate_call(struct sluice_view *view, sluice_iova_t iova,
@@ -58,19 +125,35 @@ uint32_t sluice_translate_batch(struct sluice_view *view,
                                 uint64_t len, uint32_t access,
                                 sluice_oa_t *ret_oa, int64_t *ret_n)
 {
+	const struct pt_near near = view->near;
+	uint64_t mask = SLUICE_PAGE_SIZE - 1;
 	uint32_t full = 0;
 
+	if (lane_check(view->lane) || access - 1 >= SLUICE_RW)
+		len = 0;
+	/* Straight through the tables: 8 bytes a page, where an entry of the
+	 * IOTLB has 32, and nothing to write. */
 	for (uint32_t i = 0; i < n; i++) {
-		ret_n[i] = sluice_translate(view, iova[i], len, access,
-		                            &ret_oa[i]);
+		uint64_t off = iova[i] & mask;
+		uint64_t w;
+
+		if (likely(len - 1 <= mask - off &&
+		           pt_near_find(&near, iova[i], access, &w))) {
+			ret_oa[i] = pt_near_oa(&near, w) | off;
+			ret_n[i] = (int64_t)len;
+		} else {
+			ret_n[i] = sluice_translate(view, iova[i], len, access,
+			                            &ret_oa[i]);
+		}
 		full += ret_n[i] == (int64_t)len;
 	}
 	return full;
 }
 
-int64_t sluice_va_to_iova(struct sluice_view *view, uint64_t va, uint64_t len,
-                          sluice_iova_t *ret_iova)
+static noinline int64_t va_far(struct sluice_view *view, uint64_t va,
+                               uint64_t len, uint64_t *ret_iova)
 {
+	const struct sluice_tlb_entry *e;
 	struct pt_run leaf;
 
 	if (lane_check(view->lane))
@@ -82,11 +165,74 @@ int64_t sluice_va_to_iova(struct sluice_view *view, uint64_t va, uint64_t len,
 	if (len == 0)
 		return msg_lit(-EINVAL, "len must not be 0");
 	if (!view->lane->online)
-		return msg_lit(-ENETDOWN, "the lane is offline: call "
-		                          "sluice_lane_online() first");
-	if (pt_walk(view->domain->rev, va, &leaf))
+		return refuse_offline();
+	e = tlb_find_large(&view->va, va, SLUICE_READ);
+	if (e) {
+		*ret_iova = va + e->delta;
+		return (int64_t)min_u64(len, e->span - (va - e->first) + 1);
+	}
+	if (pt_walk_near(view->domain->rev, &view->va_near, va, &leaf))
 		return msg_lit(-EFAULT, "this memory is not mapped in the "
 		                        "domain");
+	tlb_fill(&view->va, va, leaf.iova, leaf.last, leaf.oa - leaf.iova,
+	         SLUICE_READ);
 	*ret_iova = leaf.oa + (va - leaf.iova);
 	return (int64_t)min_u64(len, leaf.last - va + 1);
+}
+
+int64_t sluice_va_to_iova_miss(struct sluice_view *view, uint64_t va,
+                               uint64_t len, sluice_iova_t *ret_iova)
+{
+	if (likely(in_page(va, len, SLUICE_READ)) && view->va_near.slot &&
+	    !lane_check(view->lane) &&
+	    likely(find_near(&view->va, &view->va_near, va, SLUICE_READ,
+	                     ret_iova)))
+		return (int64_t)len;
+	return va_far(view, va, len, ret_iova);
+}
+
+int64_t sluice_va_to_iova_call(struct sluice_view *view, uint64_t va,
+                               uint64_t len, sluice_iova_t *ret_iova)
+{
+	return sluice_va_to_iova(view, va, len, ret_iova);
+}
+
+void view_forget(struct sluice_view *view)
+{
+	pt_near_drop(&view->near);
+	if (view->va_near.slot)
+		pt_near_drop(&view->va_near);
+}
+
+int sluice_hold_take(struct sluice_view *view, sluice_iova_t iova, uint64_t len,
+                     struct sluice_hold *ret_hold)
+{
+	uint64_t last;
+	int id;
+
+	if (lane_check(view->lane))
+		return -EPERM;
+	if (!range_last(iova, len, &last))
+		return msg_lit(-EINVAL, "the range to hold is empty or wraps");
+	if (!view->lane->online)
+		return refuse_offline();
+	id = holds_take(view->log_side.holds, iova, last);
+	if (id < 0)
+		return msg_fmt(-ENOSPC,
+		               "%u ranges are held already: release some",
+		               HOLDS_MAX);
+	ret_hold->id = (uint32_t)id;
+	return 0;
+}
+
+int sluice_hold_release(struct sluice_view *view, struct sluice_hold hold)
+{
+	if (lane_check(view->lane))
+		return -EPERM;
+	if (!holds_release(view->log_side.holds, hold.id))
+		return msg_lit(-EINVAL, "no such hold: it was released before, "
+		                        "or belongs to another view");
+	/* The next poll may publish what it held back. */
+	view_awake(view);
+	return 0;
 }

@@ -2,30 +2,38 @@
 /*
  * Unmap on a lane: the leaves go at once, everything else is queued.
  */
-#include "engine/engine_int.h"
+#include "engine/pend.h"
 
 #include <errno.h>
 
 #define RUNS 32
 
-void unmap_unclaim(struct sluice_domain *domain, const struct pt_gather *g)
+void unclaim(struct sluice_domain *domain, struct sluice_view *view,
+             uint64_t va, uint64_t last)
 {
-	for (uint32_t i = 0; i < g->nr; i++) {
-		const struct pt_run *run = &g->run[i];
+	struct invlog_rec rec = {va | INVLOG_VA_SIDE, last};
 
-		if (run->prot & LEAF_CLAIMED)
-			(void)pt_unmap(domain->rev, run->oa,
-			               run->oa + (run->last - run->iova), NULL);
+	(void)pt_unmap(domain->rev, va, last, NULL);
+	if (view) {
+		tlb_drop(&view->va, va, last);
+		view_note(view, rec.first, rec.last);
+	} else {
+		(void)invlog_post(domain->log, INVLOG_NOBODY, &rec, 1);
 	}
 }
 
-int64_t unmap_leaves(struct sluice_domain *domain, uint64_t iova, uint64_t last)
+int64_t unmap_leaves(struct sluice_domain *domain, struct sluice_view *view,
+                     uint64_t iova, uint64_t last)
 {
 	struct pt_run runs[RUNS];
 	uint64_t done = 0;
 
-	if (!domain->rev)
+	if (!domain->rev) {
+		if (view && last - iova == SLUICE_PAGE_SIZE - 1 &&
+		    likely(pt_near_unmap(&view->near, iova)))
+			return SLUICE_PAGE_SIZE;
 		return pt_unmap(domain->pt, iova, last, NULL);
+	}
 	/* The first round has checked the whole range: later ones fail only
 	 * for a caller who unmaps it twice at a time. What is gone is gone
 	 * then, and must be invalidated. */
@@ -39,7 +47,12 @@ int64_t unmap_leaves(struct sluice_domain *domain, uint64_t iova, uint64_t last)
 
 		if (n <= 0)
 			return done ? (int64_t)done : n;
-		unmap_unclaim(domain, &g);
+		/* Gives the VA side back for each run that had claimed it. */
+		for (uint32_t i = 0; i < g.nr; i++)
+			if (runs[i].prot & LEAF_CLAIMED)
+				unclaim(domain, view, runs[i].oa,
+				        runs[i].oa +
+				                (runs[i].last - runs[i].iova));
 		done += (uint64_t)n;
 	}
 	return (int64_t)done;
@@ -79,8 +92,7 @@ static int check_unmap(const struct sluice_view *view, uint64_t iova,
 	if (unlikely(!view_has_room(view)))
 		return msg_lit(-EAGAIN, "too many unmaps in flight: call "
 		                        "sluice_poll(), then try again");
-	if (unlikely(!view->plain) && view->domain->be &&
-	    !kernel_whole(view, iova, *ret_last))
+	if (view->domain->be && !kernel_whole(view, iova, *ret_last))
 		return msg_lit(-ERANGE,
 		               "a kernel mapping dies only whole: unmap the "
 		               "range that one sluice_map() or "
@@ -88,8 +100,9 @@ static int check_unmap(const struct sluice_view *view, uint64_t iova,
 	return 0;
 }
 
-int sluice_unmap(struct sluice_view *view, sluice_iova_t iova, uint64_t len,
-                 uint64_t cookie, struct sluice_ticket *ret_ticket)
+static noinline int unmap_any(struct sluice_view *view, sluice_iova_t iova,
+                              uint64_t len, uint64_t cookie,
+                              struct sluice_ticket *ret_ticket)
 {
 	uint64_t last;
 	int64_t n;
@@ -97,9 +110,8 @@ int sluice_unmap(struct sluice_view *view, sluice_iova_t iova, uint64_t len,
 
 	rc = check_unmap(view, iova, len, &last);
 	if (likely(rc == 0)) {
-		n = likely(!view->revive)
-		            ? unmap_leaves(view->domain, iova, last)
-		            : revive_unmap(view, iova, last);
+		n = view->revive ? revive_unmap(view, iova, last)
+		                 : unmap_leaves(view->domain, view, iova, last);
 		if (unlikely(n < 0))
 			rc = unmap_error((int)n);
 	}
@@ -113,6 +125,25 @@ int sluice_unmap(struct sluice_view *view, sluice_iova_t iova, uint64_t len,
 	view_retire(view, iova, len, cookie, view->lazy ? 0 : PEND_NOTIFY);
 	ctr_add(&view->st.unmaps, 1);
 	ctr_add(&view->st.unmap_bytes, len);
+	if (ret_ticket)
+		ret_ticket->seq = view->tail;
+	return view->lazy ? 0 : 1;
+}
+
+int sluice_unmap(struct sluice_view *view, sluice_iova_t iova, uint64_t len,
+                 uint64_t cookie, struct sluice_ticket *ret_ticket)
+{
+	/* A lane that is offline remembers no table. */
+	if (!view->plain || len != SLUICE_PAGE_SIZE ||
+	    !aligned_lg2(iova, SLUICE_PAGE_LG2) || lane_check(view->lane) ||
+	    unlikely(!view_has_room(view)) ||
+	    unlikely(!pt_near_unmap(&view->near, iova)))
+		return unmap_any(view, iova, len, cookie, ret_ticket);
+	tlb_drop_page(&view->hot, iova);
+	view_retire(view, iova, SLUICE_PAGE_SIZE, cookie,
+	            view->lazy ? 0 : PEND_NOTIFY);
+	ctr_add(&view->st.unmaps, 1);
+	ctr_add(&view->st.unmap_bytes, SLUICE_PAGE_SIZE);
 	if (ret_ticket)
 		ret_ticket->seq = view->tail;
 	return view->lazy ? 0 : 1;

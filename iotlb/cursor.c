@@ -99,6 +99,7 @@ void invlog_online(struct invlog *log, uint32_t reader)
 		/* Fails when passed() turned us away; acquire pairs with that,
 		 * so that the next head is not older than its answer. */
 	} while (!cas_acqrel(&r->cursor, &joining, head));
+	r->read_to = head;
 }
 
 void invlog_offline(struct invlog *log, uint32_t reader)
@@ -164,4 +165,78 @@ uint32_t invlog_laggard(struct invlog *log, uint64_t *ret_behind)
 	}
 	*ret_behind = behind;
 	return who;
+}
+
+void invlog_set_wake(struct invlog *log, uint32_t reader,
+                     void (*wake)(void *ctx), void *ctx)
+{
+	log->reader[reader].wake = wake;
+	log->reader[reader].ctx = ctx;
+}
+
+/*
+ * Sleeping is the online protocol once more: the reader sets its bit, then
+ * looks at the head; a poster moves the head, then looks at the bits. All four
+ * are seq_cst, so one of the two sees the other. Whoever clears the bit has
+ * the reader: the reader itself is awake then, a poster owes it a call. The
+ * bit's RMWs also carry wake and ctx from the reader to the poster.
+ */
+static au64 *bed_of(struct invlog *log, uint32_t reader)
+{
+	return &log->asleep[reader / 64];
+}
+
+bool invlog_rouse(struct invlog *log, uint32_t reader)
+{
+	uint64_t bit = bit64(reader % 64);
+
+	return fand_sc(bed_of(log, reader), ~bit) & bit;
+}
+
+bool invlog_sleep(struct invlog *log, uint32_t reader, bool *ret_woken)
+{
+	uint64_t cursor = ld_rlx(&log->reader[reader].cursor);
+
+	*ret_woken = false;
+	if (cursor != ld_rlx(&log->head))
+		return false;
+	if (MUTANT(SLEEP_UNFENCED)) {
+		/* The load of head may come before the store is out. */
+		uint64_t head = ld_rlx(&log->head);
+
+		STALL(SLEEP);
+		for_sc(bed_of(log, reader), bit64(reader % 64));
+		return head == cursor;
+	}
+	for_sc(bed_of(log, reader), bit64(reader % 64));
+	STALL(SLEEP);
+	if (likely(ld_sc(&log->head) == cursor))
+		return true;
+	*ret_woken = !invlog_rouse(log, reader);
+	return false;
+}
+
+static noinline void wake_some(struct invlog *log, uint32_t word, uint64_t bits)
+{
+	while (bits) {
+		uint32_t i = word * 64 + (uint32_t)__builtin_ctzll(bits);
+		struct reader *r = &log->reader[i];
+
+		bits &= bits - 1;
+		if (invlog_rouse(log, i))
+			r->wake(r->ctx);
+	}
+}
+
+void invlog_wake(struct invlog *log)
+{
+	/* seq_cst: who set its bit before the post was counted before. */
+	uint32_t nr = nr_readers(ld_sc(&log->nr_used), log);
+
+	for (uint32_t i = 0; i * 64 < nr; i++) {
+		uint64_t bits = ld_sc(&log->asleep[i]);
+
+		if (unlikely(bits) && !MUTANT(WAKE_NOBODY))
+			wake_some(log, i, bits);
+	}
 }

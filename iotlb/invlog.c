@@ -154,6 +154,7 @@ uint64_t invlog_post(struct invlog *log, uint32_t reader,
 	uint64_t pos = invlog_post_begin(log, reader, n, &poster);
 
 	invlog_post_finish(log, poster, reader, pos, rec, n);
+	invlog_wake(log);
 	return MUTANT(TICKET_EARLY) ? pos : pos + n;
 }
 
@@ -179,24 +180,43 @@ static enum got read_slot(struct slot *s, uint64_t pos, uint64_t *ret_poster,
 }
 
 /* Drops one record; returns how many entries that looked at. */
-static uint64_t drop(struct sluice_view_hot *hot, const struct invlog_rec *rec)
+static uint64_t drop(const struct invlog_view *v, struct invlog_rec rec,
+                     unsigned *got)
 {
-	uint64_t pages = tlb_pages(rec->first, rec->last);
+	struct sluice_view_hot *hot = v->hot;
+	uint64_t pages;
 
+	if (unlikely(rec.first > rec.last)) {
+		*got |= INVLOG_GOT_TABLES;
+		return 1;
+	}
+	if (unlikely(rec.first & INVLOG_VA_SIDE)) {
+		if (!v->va)
+			return 1;
+		hot = v->va;
+		rec.first -= INVLOG_VA_SIDE;
+	}
+	pages = tlb_pages(rec.first, rec.last);
 	if (likely(pages == 0))
-		tlb_probe(hot, rec->first, rec->first, rec->last);
+		tlb_probe(tlb_slot(hot, rec.first), rec.first, rec.last);
 	else
-		tlb_drop(hot, rec->first, rec->last);
+		tlb_drop(hot, rec.first, rec.last);
 	return min_u64(pages, hot->tlb_mask) + 1;
+}
+
+static bool has_holds(const struct invlog_view *v)
+{
+	return v->holds && v->holds->nr && !MUTANT(HOLDS_IGNORED);
 }
 
 /* Reads from *pos towards head. False when the reader must flush: overtaken,
  * or more work than a flush is worth. */
 static bool read_on(struct invlog *log, uint32_t reader,
-                    struct sluice_view_hot *hot, uint64_t head, uint64_t *pos)
+                    const struct invlog_view *v, uint64_t head, uint64_t *pos,
+                    unsigned *got_bits)
 {
 	/* A flush costs one pass over the entries and then their refill. */
-	uint64_t limit = 2 * (hot->tlb_mask + 1);
+	uint64_t limit = 2 * (v->hot->tlb_mask + 1);
 	uint64_t work = 0;
 
 	if (head - *pos > log->mask + 1 || head - *pos > limit)
@@ -211,8 +231,11 @@ static bool read_on(struct invlog *log, uint32_t reader,
 			return false;
 		if (unlikely(got == GOT_NOTHING && !MUTANT(SKIP_UNPUBLISHED)))
 			return true;
+		if (got == GOT_RECORD && unlikely(has_holds(v)) &&
+		    !(rec.first & INVLOG_VA_SIDE))
+			holds_meet(v->holds, rec.first, rec.last, *pos);
 		if (got == GOT_RECORD && poster != reader) {
-			work += drop(hot, &rec);
+			work += drop(v, rec, got_bits);
 			if (unlikely(work > limit))
 				return false;
 		}
@@ -221,28 +244,46 @@ static bool read_on(struct invlog *log, uint32_t reader,
 	return true;
 }
 
-static noinline bool drain(struct invlog *log, uint32_t reader,
-                           struct sluice_view_hot *hot, uint64_t head)
+static void flush(const struct invlog_view *v)
+{
+	if (MUTANT(LAP_KEEPS_TLB))
+		return;
+	tlb_flush(v->hot);
+	if (v->va)
+		tlb_flush(v->va);
+}
+
+static noinline unsigned drain(struct invlog *log, uint32_t reader,
+                               const struct invlog_view *v, uint64_t head)
 {
 	struct reader *r = &log->reader[reader];
-	uint64_t cursor = ld_rlx(&r->cursor);
-	uint64_t pos = cursor;
+	uint64_t from = r->read_to;
+	uint64_t pos = from;
 	bool flushed = false;
+	unsigned got = 0;
 
-	if (!read_on(log, reader, hot, head, &pos))
+	if (!read_on(log, reader, v, head, &pos, &got))
 		flushed = true;
-	else if (unlikely(pos == cursor))
+	else if (unlikely(pos == from && pos != head))
 		flushed = ++r->stuck == INVLOG_PATIENCE;
 	/* Over the head: each record below it, written or not, belongs to
 	 * words that were cleared before the head we acquired. */
 	if (flushed) {
-		if (!MUTANT(LAP_KEEPS_TLB))
-			tlb_flush(hot);
+		flush(v);
 		pos = head;
+		/* Any of those records may be about what is held. */
+		if (has_holds(v))
+			holds_meet(v->holds, 0, UINT64_MAX, from);
 	}
-	if (pos == cursor)
-		return false;
-	r->stuck = 0;
+	if (pos != from)
+		r->stuck = 0;
+	r->read_to = pos;
+	if (unlikely(has_holds(v)))
+		pos = holds_limit(v->holds, pos);
+	if (flushed)
+		got |= INVLOG_GOT_FLUSH;
+	if (pos == ld_rlx(&r->cursor))
+		return got;
 	STALL(DRAIN_CURSOR);
 	if (MUTANT(CURSOR_EARLY))
 		pos = ld_acq(&log->head);
@@ -252,18 +293,19 @@ static noinline bool drain(struct invlog *log, uint32_t reader,
 		st_rlx(&r->cursor, pos);
 	else
 		st_rel(&r->cursor, pos);
-	return flushed;
+	return got;
 }
 
-bool invlog_drain(struct invlog *log, uint32_t reader,
-                  struct sluice_view_hot *hot)
+unsigned invlog_drain(struct invlog *log, uint32_t reader,
+                      const struct invlog_view *view)
 {
 	/* Pairs with the RMW in post_begin. */
 	uint64_t head = ld_acq(&log->head);
 
+	/* A hold that was released lets the cursor go on without a record. */
 	if (likely(head == ld_rlx(&log->reader[reader].cursor)))
-		return false;
-	return drain(log, reader, hot, head);
+		return 0;
+	return drain(log, reader, view, head);
 }
 
 uint64_t invlog_head(struct invlog *log)

@@ -41,9 +41,15 @@ static inline uint64_t stamp_of(uint64_t pos)
 
 struct reader {
 	_Alignas(APART) au64 cursor;
-	uint32_t
-	        stuck; /* owner: drains in a row that found an unwritten slot */
+	/* The rest is the owner's. Everything below read_to was read; the
+	 * cursor is behind it while a hold forbids more. */
+	uint64_t read_to;
+	uint32_t stuck; /* drains in a row that found an unwritten slot */
+	void (*wake)(void *ctx);
+	void *ctx;
 };
+
+#define SLEEP_WORDS 4 /* a bit for each of 256 readers */
 
 /* What a poster is doing: AT_IDLE; at_of(p, 0): about to take a position, p or
  * later; at_of(p, n): writing n records from position p on. */
@@ -67,6 +73,8 @@ struct invlog {
 	uint32_t max_readers;
 	au32 nr_used; /* readers 0 .. nr_used - 1 have taken part; may exceed
 	               * max_readers by the number of racing raisers */
+	/* Readers that sleep: rarely written, so posters share the line. */
+	_Alignas(APART) au64 asleep[SLEEP_WORDS];
 	_Alignas(APART) au64 head;
 	_Alignas(APART) au64 settled; /* posts below this position are over */
 };
@@ -84,6 +92,15 @@ static inline void invlog_raise(struct invlog *log, uint32_t reader)
 	while (unlikely(ld_sc(&log->nr_used) <= reader))
 		faa_sc(&log->nr_used, 1);
 }
+
+/* holds.c. A record that was read at pos; up to where the cursor may go. */
+#define HOLD_FREE UINT64_MAX
+void holds_meet(struct holds *holds, uint64_t first, uint64_t last,
+                uint64_t pos);
+uint64_t holds_limit(const struct holds *holds, uint64_t pos);
+
+/* Calls those who sleep. */
+void invlog_wake(struct invlog *log);
 
 /* The two halves of a post. begin reserves n positions and returns the first;
  * *ret_poster is NULL when all nameless posters are taken. */

@@ -20,6 +20,10 @@
 
 /* ---- software IOTLB: all calls by the owning lane only ---- */
 
+/* Extents of this size and more have an array of their own. */
+#define TLB_LARGE_LG2 21u
+#define TLB_LARGE 64u
+
 /* Control. entries: power of two, 16..65536. -EINVAL, -ENOMEM. */
 int tlb_create(uint32_t entries, struct sluice_view_hot *ret_hot);
 void tlb_destroy(struct sluice_view_hot *hot);
@@ -30,9 +34,23 @@ void tlb_destroy(struct sluice_view_hot *hot);
 void tlb_fill(struct sluice_view_hot *hot, uint64_t iova, uint64_t first,
               uint64_t last, uint64_t delta, uint32_t prot);
 
+/* The large extent that holds iova and allows access, or NULL; it is cached for
+ * the page of iova as well. */
+const struct sluice_tlb_entry *tlb_find_large(struct sluice_view_hot *hot,
+                                              uint64_t iova, uint32_t access);
+
 /* Drops every entry that overlaps [first, last], which holds whole extents.
  * True when that was a pass over the whole TLB and nothing is left in it. */
 bool tlb_drop(struct sluice_view_hot *hot, uint64_t first, uint64_t last);
+/* The same for an extent of one page. */
+static inline void tlb_drop_page(struct sluice_view_hot *hot, uint64_t first)
+{
+	struct sluice_tlb_entry *e =
+	        &hot->tlb[first >> SLUICE_PAGE_LG2 & hot->tlb_mask];
+
+	if (e->first == first)
+		e->prot = 0;
+}
 void tlb_flush(struct sluice_view_hot *hot);
 
 /* ---- invalidation log ---- */
@@ -43,6 +61,10 @@ struct invlog_rec {
 	uint64_t first;
 	uint64_t last;
 };
+
+/* The record that says: tables were unlinked. Readers who remember any must
+ * forget them. */
+#define INVLOG_TABLES ((struct invlog_rec){1, 0})
 
 #define INVLOG_BATCH 32 /* most records in one post */
 
@@ -67,12 +89,67 @@ void invlog_offline(struct invlog *log, uint32_t reader);
 uint64_t invlog_post(struct invlog *log, uint32_t reader,
                      const struct invlog_rec *rec, uint32_t n);
 
+/* ---- holds: translations that outlive a drain ---- */
+
+/* A reader's held ranges. While one of them overlaps a record that was read,
+ * the reader's cursor stays before that record; what was cached goes all the
+ * same. Owner thread. */
+#define HOLDS_MAX 256u
+
+struct hold {
+	uint64_t first, last;
+	uint64_t blocked; /* the first record that it holds back */
+};
+struct holds {
+	uint32_t nr; /* holds are held[0 .. nr - 1], in no order */
+	uint32_t nr_blocked;
+	struct hold held[HOLDS_MAX];
+	uint16_t at[HOLDS_MAX]; /* by id: its place in held */
+	uint16_t id[HOLDS_MAX]; /* by place: its id; then the free ids */
+	uint64_t low, high;     /* all of held lies within */
+};
+
+void holds_init(struct holds *holds);
+/* The id, or -ENOSPC. */
+int holds_take(struct holds *holds, uint64_t first, uint64_t last);
+/* False: no such hold. */
+bool holds_release(struct holds *holds, uint32_t id);
+
+/* ---- draining ---- */
+
+/* What a drain acts on. A record with INVLOG_VA_SIDE in first is about the
+ * second TLB. */
+struct invlog_view {
+	struct sluice_view_hot *hot;
+	struct sluice_view_hot *va; /* NULL: none */
+	struct holds *holds;        /* NULL: none */
+};
+#define INVLOG_VA_SIDE 1u
+
 /* Reads what came since the last drain, drops it from the TLB and publishes
- * the cursor: every translation the lane got before is over. Owner thread, an
- * online reader. Returns true when the whole TLB was dropped (lapped, or
- * cheaper). */
-bool invlog_drain(struct invlog *log, uint32_t reader,
-                  struct sluice_view_hot *hot);
+ * the cursor: every translation the lane got before, but those held, is over.
+ * Owner thread, an online reader. Returns INVLOG_GOT_* bits, or 0. */
+#define INVLOG_GOT_FLUSH                                                       \
+	1u                   /* the whole TLB was dropped: lapped, or cheaper  \
+	                      */
+#define INVLOG_GOT_TABLES 2u /* INVLOG_TABLES was read */
+unsigned invlog_drain(struct invlog *log, uint32_t reader,
+                      const struct invlog_view *view);
+
+/* ---- sleeping readers ---- */
+
+/* A reader that has read everything may sleep: it need not drain until
+ * somebody posts, who then calls wake(ctx) once, from his own thread, after
+ * his records are written. Whoever does not sleep is never called for.
+ * Control, before the reader goes online. */
+void invlog_set_wake(struct invlog *log, uint32_t reader,
+                     void (*wake)(void *ctx), void *ctx);
+/* Owner. True: asleep. False: something was posted meanwhile; the reader may
+ * be awake (*ret_woken false) or be asleep and about to be called. */
+bool invlog_sleep(struct invlog *log, uint32_t reader, bool *ret_woken);
+/* Owner: is the reader awake again? False: somebody has undertaken to call
+ * wake(), which comes soon. */
+bool invlog_rouse(struct invlog *log, uint32_t reader);
 
 /* The position that every online reader has reached (the log's head when none
  * is online): tickets up to it have passed. Contains the full fence that the

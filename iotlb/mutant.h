@@ -30,6 +30,9 @@ enum mutant {
 	MUTANT_ONLINE_UNFENCED,  /* loads the head before its store is out */
 	MUTANT_PASSED_SKIPS_ONE, /* does not wait for the last reader */
 	MUTANT_PASSED_LETS_JOIN, /* does not turn a joining reader away */
+	MUTANT_HOLDS_IGNORED,    /* a cursor goes over what is held */
+	MUTANT_SLEEP_UNFENCED,   /* looks at the head before its bit is out */
+	MUTANT_WAKE_NOBODY,      /* a poster lets sleepers lie */
 	MUTANT_CURSOR_RELAXED,
 	MUTANT_OFFLINE_RELAXED,
 	MUTANT_PASSED_RELAXED,
@@ -51,6 +54,7 @@ enum stall {
 	STALL_DRAIN_SLOT,    /* stamp seen, payload not yet read */
 	STALL_DRAIN_CURSOR,  /* entries dropped, cursor not yet published */
 	STALL_ONLINE,        /* head seen, cursor not yet published */
+	STALL_SLEEP,         /* bit set, head not yet looked at */
 };
 
 #ifdef SLUICE_STALLS

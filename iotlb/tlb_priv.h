@@ -19,16 +19,17 @@ static inline uint64_t tlb_pages(uint64_t first, uint64_t last)
 	return (last >> SLUICE_PAGE_LG2) - (first >> SLUICE_PAGE_LG2);
 }
 
-static inline void tlb_forget_bounds(struct sluice_view_hot *hot)
+/* Large extents lie behind the others, by blocks of 2 MiB. */
+static inline struct sluice_tlb_entry *tlb_large_slot(
+        const struct sluice_view_hot *hot, uint64_t iova)
 {
-	hot->low = UINT64_MAX;
-	hot->high = 0;
+	return &hot->tlb[hot->tlb_mask + 1 +
+	                 (iova >> TLB_LARGE_LG2 & (TLB_LARGE - 1))];
 }
 
-/* False: nothing in [first, last] was cached since the last flush. A lane that
- * only maps and unmaps never looks at its entries. */
-static inline bool tlb_may_hold(const struct sluice_view_hot *hot,
-                                uint64_t first, uint64_t last)
+/* False: no large extent in [first, last] was cached since the last flush. */
+static inline bool tlb_may_be_large(const struct sluice_view_hot *hot,
+                                    uint64_t first, uint64_t last)
 {
 	return first <= hot->high && last >= hot->low;
 }
@@ -41,11 +42,9 @@ static inline bool tlb_overlaps(const struct sluice_tlb_entry *e,
 
 /* Prot 0 alone makes an entry empty: the hit path asks for at least one
  * permission and finds none, whatever the other words say. */
-static inline void tlb_probe(struct sluice_view_hot *hot, uint64_t iova,
-                             uint64_t first, uint64_t last)
+static inline void tlb_probe(struct sluice_tlb_entry *e, uint64_t first,
+                             uint64_t last)
 {
-	struct sluice_tlb_entry *e = tlb_slot(hot, iova);
-
 	if (tlb_overlaps(e, first, last))
 		e->prot = 0;
 }

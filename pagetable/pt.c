@@ -373,11 +373,12 @@ static noinline int unfold_leaf(const struct pt *pt, int err,
 int pt_walk(const struct pt *pt, uint64_t iova, struct pt_run *ret_leaf)
 {
 	uint64_t last = iova;
+	au64 *table;
 	int err;
 
 	if (unlikely(pt->geo.is_signed) && !pt_fold(pt, &iova, &last))
 		return pt_refuse_sign();
-	err = pt->ops->walk(pt, iova, ret_leaf);
+	err = pt->ops->walk(pt, iova, ret_leaf, &table);
 	return likely(!pt->geo.is_signed) ? err
 	                                  : unfold_leaf(pt, err, ret_leaf);
 }

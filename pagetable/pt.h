@@ -115,6 +115,137 @@ int64_t pt_unmap(struct pt *pt, uint64_t iova, uint64_t last,
 /* The leaf under iova. 0, -ENOENT, -EINVAL. Lock-free, any thread. */
 int pt_walk(const struct pt *pt, uint64_t iova, struct pt_run *ret_leaf);
 
+/*
+ * What one reader remembers of the way down: the tables of level 0 that it met
+ * last, one in each slot, by the block of IOVA that they serve. Owned by the
+ * reader, who is inside a grace period: pt_near_drop() before it lets the
+ * period end in which a table was unlinked. A table that was unlinked holds no
+ * leaf, so until then a stale slot finds nothing, which proves nothing:
+ * pt_walk_near() has the last word. For formats whose level 0 has 512 pages of
+ * 4 KiB; with others it stays empty.
+ */
+struct pt_near_slot {
+	uint64_t key; /* block of IOVA | age */
+	au64 *table;
+};
+
+struct pt_near {
+	struct pt_near_slot *slot;
+	uint64_t mask; /* slots - 1 */
+	uint64_t age;  /* slots of another age are empty */
+	/* A word is a leaf of one page that allows the access a when the bits
+	 * bits[a] of it are want[a]; no word is for a = 0. */
+	uint64_t bits[4], want[4];
+	uint64_t addr; /* bits of its address, which is shifted by ... */
+	unsigned shl;
+	uint64_t leaf[4]; /* such a word for a prot, without address; or 0 */
+	uint64_t max_oa;
+	uint64_t larger; /* a word with one of these is not a page alone */
+};
+
+#define PT_NEAR_LG2 21u /* bytes that a table of level 0 serves */
+#define PT_NEAR_AGE_LG2 44u
+
+/* Owner thread. slots: a power of two; their memory comes as it is used. 0,
+ * -ENOMEM. */
+int pt_near_create(const struct pt *pt, uint32_t slots,
+                   struct pt_near *ret_near);
+void pt_near_destroy(struct pt_near *near);
+void pt_near_drop(struct pt_near *near);
+
+/* As pt_walk; remembers the table that it came through. Owner thread. */
+int pt_walk_near(const struct pt *pt, struct pt_near *near, uint64_t iova,
+                 struct pt_run *ret_leaf);
+
+/* The word of a page, or NULL when its table is not remembered. */
+static always_inline au64 *pt_near_slot(const struct pt_near *near,
+                                        uint64_t iova)
+{
+	uint64_t block = iova >> PT_NEAR_LG2;
+	const struct pt_near_slot *s = &near->slot[block & near->mask];
+
+	if (unlikely(s->key != (block | near->age)))
+		return NULL;
+	return &s->table[iova >> SLUICE_PAGE_LG2 & 511];
+}
+
+static always_inline uint64_t pt_near_order(uint64_t w)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return __builtin_bswap64(w);
+#else
+	return w;
+#endif
+}
+
+/* True: iova lies in a leaf of one page that allows access (1..3) and has
+ * *ret_word. False says nothing. Pairs with the release of a leaf, as every
+ * walk. */
+static always_inline bool pt_near_find(const struct pt_near *near,
+                                       uint64_t iova, uint32_t access,
+                                       uint64_t *ret_word)
+{
+	const au64 *slot = pt_near_slot(near, iova);
+	uint64_t w;
+
+	if (unlikely(!slot))
+		return false;
+	w = pt_near_order(ld_acq(slot));
+	*ret_word = w;
+	return likely((w & near->bits[access]) == near->want[access]);
+}
+
+/*
+ * Maps and unmaps one page that the caller owns; prot is SLUICE_* alone. A
+ * slot may not be stale here: tables must be known to be unlinked, by
+ * pt_near_drop(), before a page of their block is owned anew. False: nothing
+ * was done, pt_map() or pt_unmap() says more.
+ */
+static always_inline bool pt_near_map(const struct pt_near *near, uint64_t iova,
+                                      uint64_t oa, uint32_t prot)
+{
+	au64 *slot = pt_near_slot(near, iova);
+
+	if (unlikely(!slot || prot > SLUICE_RW || !near->leaf[prot] ||
+	             oa > near->max_oa || ld_rlx(slot)))
+		return false;
+	/* Release: pairs with the walks, as in pt_store. */
+	st_rel(slot, pt_near_order(near->leaf[prot] | oa >> near->shl));
+	return true;
+}
+
+static always_inline bool pt_near_unmap(const struct pt_near *near,
+                                        uint64_t iova)
+{
+	au64 *slot = pt_near_slot(near, iova);
+	uint64_t w;
+
+	if (unlikely(!slot))
+		return false;
+	w = pt_near_order(ld_rlx(slot));
+	if (unlikely(!w || w & near->larger))
+		return false;
+	st_rlx(slot, 0);
+	return true;
+}
+
+/* Where the page of such a word lies. */
+static always_inline uint64_t pt_near_oa(const struct pt_near *near, uint64_t w)
+{
+	return (w & near->addr) << near->shl;
+}
+
+static always_inline uint32_t pt_near_prot(const struct pt_near *near,
+                                           uint64_t w)
+{
+	uint32_t prot = 0;
+
+	for (uint32_t a = SLUICE_READ; a <= SLUICE_WRITE; a++)
+		if ((w & near->bits[a]) == near->want[a])
+			prot |= a;
+	return prot;
+}
+
 /* ---- windows ---- */
 
 /* A range of single pages whose tables are there and stay until the window is

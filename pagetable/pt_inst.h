@@ -62,14 +62,16 @@
 		return pt_tmpl_remove(fmt, pt, iova, last, g);                 \
 	}                                                                      \
 	static int op_walk(const struct pt *pt, uint64_t iova,                 \
-	                   struct pt_run *ret)                                 \
+	                   struct pt_run *ret, au64 **ret_table)               \
 	{                                                                      \
-		return pt_tmpl_walk(fmt, pt, iova, NULL, ret);                 \
+		return pt_tmpl_walk(fmt, pt, iova, NULL, ret, ret_table);      \
 	}                                                                      \
 	static int op_walk_gen(const struct pt *pt, uint64_t iova,             \
 	                       const au64 *gen, struct pt_run *ret)            \
 	{                                                                      \
-		return pt_tmpl_walk(fmt, pt, iova, gen, ret);                  \
+		au64 *table;                                                   \
+                                                                               \
+		return pt_tmpl_walk(fmt, pt, iova, gen, ret, &table);          \
 	}                                                                      \
 	PT_OPS_TABLE
 

@@ -25,7 +25,9 @@ struct pt_ops {
 	/* The second half of unmap: the range is known to be mapped. */
 	int64_t (*remove)(struct pt *pt, uint64_t iova, uint64_t last,
 	                  struct pt_gather *g);
-	int (*walk)(const struct pt *pt, uint64_t iova, struct pt_run *ret);
+	/* ret_table: of level 0 on the way, or NULL. */
+	int (*walk)(const struct pt *pt, uint64_t iova, struct pt_run *ret,
+	            au64 **ret_table);
 	int (*walk_gen)(const struct pt *pt, uint64_t iova, const au64 *gen,
 	                struct pt_run *ret);
 };

@@ -215,11 +215,12 @@ int pt_unshare_ends(struct pt *pt, struct pagecache *pc, uint64_t iova,
 /* Does a leaf reach over an end of the range? */
 static bool cuts(const struct pt *pt, uint64_t iova, uint64_t last)
 {
+	au64 *table;
 	struct pt_run run;
 
-	return (pt_tmpl_walk(pt->fmt, pt, iova, NULL, &run) == 0 &&
+	return (pt_tmpl_walk(pt->fmt, pt, iova, NULL, &run, &table) == 0 &&
 	        run.iova < iova) ||
-	       (pt_tmpl_walk(pt->fmt, pt, last, NULL, &run) == 0 &&
+	       (pt_tmpl_walk(pt->fmt, pt, last, NULL, &run, &table) == 0 &&
 	        run.last > last);
 }
 

@@ -50,6 +50,8 @@ typedef _Atomic uint32_t au32;
 #define fence_rel() atomic_thread_fence(memory_order_release)
 #define ld_sc(p) atomic_load_explicit((p), memory_order_seq_cst)
 #define st_sc(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
+#define for_sc(p, v) atomic_fetch_or_explicit((p), (v), memory_order_seq_cst)
+#define fand_sc(p, v) atomic_fetch_and_explicit((p), (v), memory_order_seq_cst)
 #define faa_sc(p, v) atomic_fetch_add_explicit((p), (v), memory_order_seq_cst)
 
 /* A counter with a single writer: readable by others, no locked instruction. */

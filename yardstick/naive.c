@@ -169,6 +169,93 @@ int naive_unmap(struct naive *n, uint64_t iova, uint64_t len)
 	return rc;
 }
 
+static struct mapping *find(struct naive *n, uint64_t iova, uint64_t last)
+{
+	struct mapping key = {.iova = iova, .last = last};
+	void *found = tfind(&key, &n->tree, overlap);
+
+	return found ? *(struct mapping **)found : NULL;
+}
+
+static int insert(struct naive *n, const struct mapping *what)
+{
+	struct mapping *m = malloc(sizeof(*m));
+	void *at;
+
+	if (!m)
+		return -ENOMEM;
+	*m = *what;
+	at = tsearch(m, &n->tree, overlap);
+	if (at && *(struct mapping **)at == m) {
+		if (!naive_pages_map(n->by_va, m->oa, m->iova, 1))
+			return 0;
+		tdelete(m, &n->tree, overlap);
+		at = NULL;
+	}
+	free(m);
+	return at ? -EEXIST : -ENOMEM;
+}
+
+static void take_out(struct naive *n, struct mapping *m)
+{
+	tdelete(m, &n->tree, overlap);
+	(void)naive_pages_unmap(n->by_va, m->oa, 1);
+	free(m);
+}
+
+int naive_map_at(struct naive *n, uint64_t iova, uint64_t oa, uint64_t len,
+                 uint32_t prot)
+{
+	struct mapping m = {iova, iova + len - 1, oa, prot};
+	int rc;
+
+	pthread_mutex_lock(&n->lock);
+	rc = insert(n, &m);
+	pthread_mutex_unlock(&n->lock);
+	return rc;
+}
+
+/* Makes a mapping start at addr where one goes across it. */
+static int cut(struct naive *n, uint64_t addr)
+{
+	struct mapping *m = find(n, addr, addr);
+	struct mapping upper;
+	int rc;
+
+	if (!m || m->iova == addr)
+		return 0;
+	upper = *m;
+	upper.oa += addr - upper.iova;
+	upper.iova = addr;
+	m->last = addr - 1;
+	rc = insert(n, &upper);
+	if (rc)
+		m->last = upper.last;
+	return rc;
+}
+
+int naive_unmap_at(struct naive *n, uint64_t iova, uint64_t len)
+{
+	uint64_t last = iova + len - 1, at = iova;
+	struct mapping *m;
+	int rc = 0;
+
+	pthread_mutex_lock(&n->lock);
+	while ((m = find(n, at, at)) && m->last < last)
+		at = m->last + 1;
+	if (!m)
+		rc = -ENOENT;
+	if (!rc)
+		rc = cut(n, iova);
+	/* A cut more than needed changes nothing that can be seen. */
+	if (!rc && last != UINT64_MAX)
+		rc = cut(n, last + 1);
+	while (!rc && (m = find(n, iova, last)))
+		take_out(n, m);
+	pthread_mutex_unlock(&n->lock);
+	return rc;
+}
+
 int64_t naive_translate(struct naive *n, uint64_t iova, uint64_t len,
                         uint32_t access, uint64_t *ret_oa)
 {

@@ -29,6 +29,13 @@ int naive_unmap(struct naive *n, uint64_t iova, uint64_t len);
 int64_t naive_translate(struct naive *n, uint64_t iova, uint64_t len,
                         uint32_t access, uint64_t *ret_oa);
 
+/* The same where the caller chooses the IOVA. Overlapping what is mapped is
+ * -EEXIST, and any mapped range may be unmapped, parts of mappings too; a
+ * failure changes nothing. Not for IOVAs that naive_map() gave. */
+int naive_map_at(struct naive *n, uint64_t iova, uint64_t oa, uint64_t len,
+                 uint32_t prot);
+int naive_unmap_at(struct naive *n, uint64_t iova, uint64_t len);
+
 /* IOVAs alone: mutex and a free list for each length. */
 uint64_t naive_iova_alloc(struct naive *n, uint64_t len);
 void naive_iova_free(struct naive *n, uint64_t iova, uint64_t len);

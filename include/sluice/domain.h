@@ -44,6 +44,8 @@ enum sluice_mode {
 #define SLUICE_DOMAIN_REVIVE 0x4u
 #define SLUICE_DOMAIN_NO_REVIVE 0x8u
 
+#define SLUICE_MAX_WINDOWS 4
+
 struct sluice_domain_cfg {
 	enum sluice_backend backend;
 	enum sluice_mode mode;
@@ -67,11 +69,23 @@ struct sluice_domain_cfg {
 	/* Records the invalidation log holds; 0 for 4096; a power of two from
 	 * 64 to 2^20. A lane that falls behind by more flushes everything. */
 	uint32_t log_records;
-	/* IOTLB entries of each view; 0 for 512; power of two 16..65536. */
+	/* IOTLB entries of each view; 0 for 1024; power of two 16..65536. */
 	uint32_t tlb_entries;
 	/* Unmaps in flight per view before sluice_unmap() answers -EAGAIN;
 	 * 0 for 1024; rounded up to a power of two, at most 2^15. */
 	uint32_t max_inflight;
+	/* Lowest-level tables that each view remembers, so that a miss of the
+	 * IOTLB is one load; each serves 2 MiB of IOVA. 0 for 8192; power of
+	 * two 16..2^20. 16 bytes each, which arrive as they are used. */
+	uint32_t walk_entries;
+	/* Parts of the aperture that SLUICE_MAP_WINDOW() names, closed ranges
+	 * of whole pages; copied; at most SLUICE_MAX_WINDOWS. For devices that
+	 * reach less than 32 or than all bits, and for platforms that only
+	 * translate in windows: on POWER 0..2 GiB and 2^59.. (reserve what
+	 * lies between). They may overlap. No mapping crosses an edge of one,
+	 * nor 4 GiB. A window below 16 MiB makes the granule smaller. */
+	const struct sluice_range *windows;
+	uint32_t nr_windows;
 };
 
 /**
@@ -180,11 +194,45 @@ struct sluice_domain_stats {
 	 * laggard_lane is UINT32_MAX when all are up to date. */
 	uint32_t laggard_lane;
 	uint64_t laggard_records;
+	/* How long the oldest unmap whose ticket has not passed has been
+	 * waiting; 0: none. Lanes renew it in sluice_poll(). */
+	uint64_t waiting_ns;
 };
 
 /* Thread: any. */
 SLUICE_API void sluice_domain_get_stats(struct sluice_domain *domain,
                                         struct sluice_domain_stats *ret_stats);
+
+/* What devices and lanes could still reach after sluice_unmap(), as a
+ * distribution. Each unmap whose ticket has passed is one sample of all three:
+ * how long its memory stayed within reach, and how many unmaps and bytes of its
+ * view did, itself included, just before it passed. */
+struct sluice_exposure {
+	struct {
+		uint64_t p50, p99, max;
+	} entries, bytes, ns;
+	uint64_t samples;
+};
+
+/**
+ * sluice_domain_get_exposure() - how long and how much unmapped memory was
+ * still within reach.
+ *
+ * Since the domain was created, over all views, closed ones too. entries and
+ * bytes are those of one view: with n views in use the domain may have n times
+ * as much exposed (exposed_*_max of struct sluice_domain_stats sum over views).
+ * ns is the time from sluice_unmap() until the sluice_poll() began that found
+ * the ticket passed; unmaps that one post carries share the time of the first,
+ * so others were within reach for less. Percentiles are rounded up, by at most
+ * 1/8, and never over max, which is exact. Unmaps whose ticket has not passed
+ * are not counted yet; those that the kernel refused never are. Slots of an
+ * arena stay within reach by design and are no samples.
+ *
+ * Thread: any. Blocks: on control calls of this domain. Racy reads like those
+ * of sluice_domain_get_stats(); exact when no lane is running.
+ */
+SLUICE_API void sluice_domain_get_exposure(
+        struct sluice_domain *domain, struct sluice_exposure *ret_exposure);
 
 #ifdef __cplusplus
 }

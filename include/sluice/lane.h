@@ -55,9 +55,17 @@ SLUICE_API uint32_t sluice_lane_id(const struct sluice_lane *lane);
  * Before a thread sleeps or computes for long. Every translation it holds ends
  * here; until sluice_lane_online() it may not translate, map or unmap
  * (-ENETDOWN), but it may poll for its completions.
- * Thread: lane.
+ *
+ * This is also what to do about a lane whose thread has ended, or was stopped
+ * where it uses no translation, without going offline: another thread calls
+ * sluice_lane_adopt() and then this, and the tickets that waited go on. Only
+ * the caller can know that; sluice_ticket_wait() and sluice_drain() name the
+ * lane that they wait for.
+ *
+ * Thread: lane. Returns: 0; -EBUSY while a view has holds: the lane stays
+ * online (release them first); -EPERM.
  */
-SLUICE_API void sluice_lane_offline(struct sluice_lane *lane);
+SLUICE_API int sluice_lane_offline(struct sluice_lane *lane);
 SLUICE_API void sluice_lane_online(struct sluice_lane *lane);
 
 enum sluice_op { SLUICE_OP_MAP = 1, SLUICE_OP_UNMAP = 2 };

@@ -20,17 +20,32 @@ extern "C" {
 #define SLUICE_MAP_FIXED 0x1u
 /* An IOVA below 4 GiB, for devices with 32-bit DMA. */
 #define SLUICE_MAP_32BIT 0x2u
+/* The IOVA need not suit large leaves; see align_lg2. */
+#define SLUICE_MAP_COMPACT 0x4u
+/* An IOVA in the nth of the domain's windows (sluice_domain_cfg), from 1; not
+ * together with SLUICE_MAP_32BIT. Without, any IOVA will do: those of windows
+ * are handed out last. */
+#define SLUICE_MAP_WINDOW(n) ((uint32_t)(n) << 24)
 
 struct sluice_map_req {
 	/* Start of the memory: a host virtual address (what a kernel backend
 	 * pins), page-aligned. */
 	uint64_t va;
-	uint64_t len;       /* bytes, a multiple of 4 KiB */
-	uint32_t prot;      /* SLUICE_READ | SLUICE_WRITE */
-	uint32_t flags;     /* SLUICE_MAP_* */
-	uint32_t align_lg2; /* alignment of the IOVA; 0: 4 KiB */
-	uint32_t reserved;  /* 0 */
-	uint64_t cookie;    /* returned in the completion */
+	uint64_t len;   /* bytes, a multiple of 4 KiB */
+	uint32_t prot;  /* SLUICE_READ | SLUICE_WRITE */
+	uint32_t flags; /* SLUICE_MAP_* */
+	/* Alignment of the IOVA. 0: of 4 KiB, and when the memory holds 2 MiB
+	 * or 1 GiB that are aligned, they are so in IOVA too, and become one
+	 * leaf each: IOVA and va are congruent modulo 1 GiB when the aperture
+	 * has such a range at once, else modulo 2 MiB, else (it is that full)
+	 * nothing is promised. The pages around the range stay usable. With a
+	 * scatter list its largest piece counts. With SLUICE_MAP_COMPACT, or an
+	 * align_lg2, the address of the memory is not looked at: denser, and a
+	 * part can be unmapped (sluice_unmap()) as no leaf is large, unless
+	 * addresses happen to agree. */
+	uint32_t align_lg2;
+	uint32_t reserved; /* 0 */
+	uint64_t cookie;   /* returned in the completion */
 };
 
 /**
@@ -46,7 +61,8 @@ struct sluice_map_req {
  *
  * Thread: lane. Blocks: never. Returns: how many completions follow (0: done;
  * 1: wait for sluice_poll()), or
- * -EINVAL zero, misaligned or wrapping length or address, unknown prot or flag
+ * -EINVAL zero, misaligned or wrapping length or address, unknown prot, flag
+ *         or window
  * -EEXIST a part of a fixed range is mapped already
  * -EBUSY  a part of a fixed range waits for its ticket: poll, then try again
  * -EADDRNOTAVAIL fixed range outside what the caller may choose
@@ -114,9 +130,23 @@ SLUICE_API int sluice_ticket_passed(const struct sluice_view *view,
                                     struct sluice_ticket ticket);
 
 /**
+ * sluice_ticket_wait() - poll until a ticket has passed.
+ * @timeout_ns: give up after this long
+ *
+ * Completions met on the way are dropped. Thread: lane. Blocks: up to
+ * timeout_ns, spinning. Returns: 0; -ETIMEDOUT with a message that names the
+ * lane that is not polling, or the hold or the kernel that it waits for; -EIO
+ * when the kernel refused the unmap: the ticket never passes; -EPERM.
+ */
+SLUICE_API SLUICE_MUST_CHECK int sluice_ticket_wait(struct sluice_view *view,
+                                                    struct sluice_ticket ticket,
+                                                    uint64_t timeout_ns);
+
+/**
  * sluice_iova_alloc() - an IOVA range without a mapping.
  *
- * For callers that keep their own tables. Thread: lane. Blocks: never.
+ * For callers that keep their own tables. @flags: SLUICE_MAP_32BIT or
+ * SLUICE_MAP_WINDOW(n). Thread: lane. Blocks: never.
  * Returns: 0, -EINVAL, -ENOSPC, -EOPNOTSUPP on a SLUICE_DOMAIN_CALLER_IOVA
  * domain.
  */

@@ -21,7 +21,7 @@ struct sluice_ring;
 struct sluice_ring_cfg {
 	uint64_t stride;   /* bytes from slot to slot, a multiple of 4 KiB */
 	uint32_t nr_slots; /* 1 .. 2^24; no power of two needed */
-	uint32_t flags;    /* SLUICE_MAP_32BIT or 0 */
+	uint32_t flags;    /* SLUICE_MAP_32BIT or SLUICE_MAP_WINDOW(n) */
 };
 
 /**

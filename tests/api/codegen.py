@@ -18,7 +18,7 @@ import tempfile
 ROOMS = ('pagetable', 'iotlb')
 # Calls what its caller passed in, or the plan of a format when a table is
 # created: that is its purpose.
-CALLBACK = re.compile(r'dump|tour|pt_tell|^plan$')
+CALLBACK = re.compile(r'dump|tour|pt_tell|wake|^plan$')
 # One indirect call, through the format's ops table, at object height: only a
 # function that other files call may do that, never an instance of a template.
 DISPATCH = re.compile(r'^(sluice_)?pt_\w+$')

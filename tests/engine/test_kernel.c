@@ -185,6 +185,7 @@ static void kernel_refuses_an_unmap(void **state)
 	struct sluice_completion c;
 	sluice_iova_t iova, other;
 	struct sluice_ticket t, later;
+	struct sluice_exposure e;
 	struct krig k;
 
 	(void)state;
@@ -205,6 +206,9 @@ static void kernel_refuses_an_unmap(void **state)
 		assert_true(sluice_ticket_passed(k.r.view, later));
 		assert_false(sluice_ticket_passed(k.r.view, t));
 	}
+	/* No sample: it has not stopped being exposed. */
+	sluice_domain_get_exposure(k.r.domain, &e);
+	assert_int_equal(e.samples, 8);
 	assert_int_equal(fake_vfio_mappings(NULL, 0), 1);
 	/* The last group does not go while it is there; the domain may. */
 	assert_int_equal(sluice_domain_detach(k.r.domain, &k.group[0]), -EBUSY);

@@ -42,7 +42,9 @@ static inline int fix_down(void **state)
 
 static inline bool drain(struct fix *f, uint32_t reader)
 {
-	return invlog_drain(f->log, reader, &f->view[reader].hot);
+	struct invlog_view v = {.hot = &f->view[reader].hot};
+
+	return invlog_drain(f->log, reader, &v) & INVLOG_GOT_FLUSH;
 }
 
 #endif

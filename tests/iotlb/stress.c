@@ -280,7 +280,9 @@ static uint64_t pick_leaf(uint64_t *rng)
 
 static void poll(struct lane *lane)
 {
-	if (invlog_drain(world.log, lane->id, &lane->view.hot))
+	struct invlog_view v = {.hot = &lane->view.hot};
+
+	if (invlog_drain(world.log, lane->id, &v) & INVLOG_GOT_FLUSH)
 		lane->nr_flush++;
 	retire(lane);
 }

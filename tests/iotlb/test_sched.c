@@ -339,16 +339,74 @@ static void ticket_covers_its_batch(void **state)
 	assert_int_equal(invlog_passed(f->log), 2);
 }
 
+static unsigned nr_woken;
+static void count_wake(void *ctx)
+{
+	(void)ctx;
+	nr_woken++;
+}
+
+static uint64_t late_ticket;
+static void post_late(struct fix *f)
+{
+	late_ticket = post_n(f, 1, 1, 1);
+}
+
+/* A record comes while a reader falls asleep: the reader sees it, or is
+ * called. A reader that sleeps over it holds its ticket up for ever. */
+static void nobody_sleeps_over_a_record(void **state)
+{
+	struct fix *f = *state;
+	bool asleep, woken;
+
+	nr_woken = 0;
+	invlog_set_wake(f->log, 0, count_wake, NULL);
+	invlog_online(f->log, 0);
+	at(STALL_SLEEP, post_late, f);
+	asleep = invlog_sleep(f->log, 0, &woken);
+	assert_true(nr_woken == 1 || (!asleep && !woken));
+	drain(f, 0);
+	assert_int_equal(invlog_passed(f->log), late_ticket);
+	assert_true(invlog_sleep(f->log, 0, &woken));
+	nr_woken = 0;
+	post_late(f);
+	assert_int_equal(nr_woken, 1);
+}
+
+/* What is held back is not passed, however often the reader drains. */
+static void hold_is_kept(void **state)
+{
+	struct fix *f = *state;
+	struct holds holds;
+	struct invlog_view v = {.hot = &f->view[0].hot, .holds = &holds};
+	uint64_t ticket;
+
+	holds_init(&holds);
+	invlog_online(f->log, 0);
+	assert_true(holds_take(&holds, PAGE, 2 * PAGE - 1) >= 0);
+	ticket = post_n(f, 1, 1, 1);
+	for (unsigned i = 0; i < 3; i++)
+		invlog_drain(f->log, 0, &v);
+	assert_true(invlog_passed(f->log) < ticket);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, fix_down)
 	const struct CMUnitTest tests[] = {
-	        T(reader_overtaken_in_a_slot), T(half_written_slot),
-	        T(unwritten_slot_is_not_read), T(stalled_poster_is_left_behind),
-	        T(two_writers_of_a_slot),      T(sleeper_costs_only_its_slots),
-	        T(nameless_posters),           T(cursor_covers_what_was_read),
-	        T(online_counts_at_once),      T(answer_never_goes_back),
+	        T(reader_overtaken_in_a_slot),
+	        T(half_written_slot),
+	        T(unwritten_slot_is_not_read),
+	        T(stalled_poster_is_left_behind),
+	        T(two_writers_of_a_slot),
+	        T(sleeper_costs_only_its_slots),
+	        T(nameless_posters),
+	        T(cursor_covers_what_was_read),
+	        T(online_counts_at_once),
+	        T(answer_never_goes_back),
 	        T(ticket_covers_its_batch),
+	        T(nobody_sleeps_over_a_record),
+	        T(hold_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

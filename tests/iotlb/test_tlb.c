@@ -226,6 +226,102 @@ static void random_model(void **state)
 	}
 }
 
+/* An extent of 2 MiB is found from any page of it; it goes with its range and
+ * with a flush, and not with its neighbours. */
+static void large_are_found(void **state)
+{
+	struct sluice_view *view = *state;
+	struct sluice_view_hot *hot = &view->hot;
+	uint64_t size = LEAF_2M * PAGE;
+
+	assert_null(tlb_find_large(hot, 3 * size, SLUICE_READ));
+	fill(view, 3 * LEAF_2M, LEAF_2M, 5);
+	fill(view, 4 * LEAF_2M, LEAF_2M, 0);
+	fill(view, 9, 1, 0);
+	assert_null(tlb_find_large(hot, 9 * PAGE, SLUICE_READ));
+	assert_null(tlb_find_large(hot, 5 * size, SLUICE_READ));
+	assert_null(tlb_find_large(hot, 3 * size - 1, SLUICE_READ));
+	assert_false(has(view, 3 * size + 77 * PAGE));
+	assert_non_null(tlb_find_large(hot, 3 * size + 77 * PAGE, SLUICE_RW));
+	assert_true(has(view, 3 * size + 77 * PAGE));
+	assert_non_null(tlb_find_large(hot, 4 * size - 1, SLUICE_WRITE));
+	tlb_drop(hot, 3 * size, 4 * size - 1);
+	assert_null(tlb_find_large(hot, 3 * size + 5 * PAGE, SLUICE_READ));
+	assert_false(has(view, 3 * size + 77 * PAGE));
+	assert_non_null(tlb_find_large(hot, 4 * size, SLUICE_READ));
+	/* A read-only one does not answer for writes. */
+	tlb_fill(hot, 8 * size, 8 * size, 9 * size - 1, 0, SLUICE_READ);
+	assert_null(tlb_find_large(hot, 8 * size, SLUICE_RW));
+	assert_non_null(tlb_find_large(hot, 8 * size + 1, SLUICE_READ));
+	tlb_flush(hot);
+	assert_null(tlb_find_large(hot, 4 * size, SLUICE_READ));
+	assert_null(tlb_find_large(hot, 8 * size, SLUICE_READ));
+}
+
+/* Extents of up to 1 GiB against a list: none is found that was dropped. */
+static void large_model(void **state)
+{
+	struct sluice_view *view = *state;
+	static uint8_t
+	        alive[2048]; /* blocks of 2 MiB, by their extent's size */
+	uint64_t size = LEAF_2M * PAGE;
+	uint64_t x = 88172645463325252u;
+
+	for (unsigned i = 0; i < 200000; i++) {
+		uint64_t r, blocks, nr, at;
+
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		r = x >> 11;
+		blocks = r & 1 ? 1 : r & 2 ? 512 : (uint64_t)1 << (r >> 4 & 3);
+		nr = (r >> 8) % 2048 / blocks * blocks;
+		at = (r >> 24) % blocks;
+		if (r >> 45 & 1) {
+			for (uint64_t b = nr; b < nr + blocks; b++)
+				if (alive[b] &&
+				    alive[b] != lg2_floor(blocks) + 1)
+					blocks = 0;
+			if (!blocks)
+				continue;
+			for (uint64_t b = nr; b < nr + blocks; b++)
+				alive[b] = (uint8_t)(lg2_floor(blocks) + 1);
+			fill(view, nr * LEAF_2M, blocks * LEAF_2M,
+			     at * LEAF_2M + (r >> 40 & 511));
+		} else if (r >> 46 & 1) {
+			/* Whole extents: all of 1 GiB goes. */
+			nr = nr / 512 * 512;
+			blocks = r >> 47 & 1 ? 512 : 2048 - nr;
+			memset(&alive[nr], 0, blocks);
+			tlb_drop(&view->hot, nr * size,
+			         (nr + blocks) * size - 1);
+		}
+		nr = (r >> 12) % 2048;
+		if (tlb_find_large(&view->hot, nr * size + (r & 0xfffff),
+		                   SLUICE_READ))
+			assert_true(alive[nr]);
+	}
+}
+
+/* A flush of nothing is nothing, and what is cached after it goes with the
+ * next. */
+static void flush_twice(void **state)
+{
+	struct sluice_view *view = *state;
+
+	for (unsigned i = 0; i < 3; i++) {
+		tlb_flush(&view->hot);
+		assert_false(has(view, 5 * PAGE));
+		fill(view, 5, 1, 0);
+		assert_true(has(view, 5 * PAGE));
+	}
+	tlb_drop_page(&view->hot, 6 * PAGE);
+	tlb_drop_page(&view->hot, (5 + ENTRIES) * PAGE);
+	assert_true(has(view, 5 * PAGE));
+	tlb_drop_page(&view->hot, 5 * PAGE);
+	assert_false(has(view, 5 * PAGE));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -233,7 +329,8 @@ int main(void)
 	        T(create_refuses), T(empty_never_hits), T(hit),
 	        T(prot_is_masked), T(neighbours_stay),  T(first_and_last_page),
 	        T(large_extents),  T(big_range),        T(flush),
-	        T(random_model),
+	        T(random_model),   T(large_are_found),  T(large_model),
+	        T(flush_twice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 
 #define THREADS 4u
 #define RANGES 12u /* few, so that they come round quickly */
+#define ZONE 1     /* from 4 GiB */
 #define CLASS 3u
 
 static struct {
@@ -29,7 +30,7 @@ static bool take(uint64_t *ret_range)
 {
 	uint64_t got[MAG_RANGES];
 
-	if (!iova_depot_get(world.space, ZONE_HIGH, CLASS, got))
+	if (!iova_depot_get(world.space, ZONE, CLASS, got))
 		return false;
 	if (got[0] >= RANGES || faa_rlx(&world.held[got[0]], 1)) {
 		st_rlx(&world.failed, 1);
@@ -43,7 +44,7 @@ static bool take(uint64_t *ret_range)
 static void give(uint64_t range)
 {
 	(void)fsub_rlx(&world.held[range], 1);
-	if (!iova_depot_put(world.space, ZONE_HIGH, CLASS, &range, 1))
+	if (!iova_depot_put(world.space, ZONE, CLASS, &range, 1))
 		st_rlx(&world.failed, 1);
 }
 
@@ -88,7 +89,7 @@ int main(void)
 	if (iova_space_create(&usable, 1, &world.space))
 		abort();
 	for (uint64_t i = 0; i < RANGES; i++)
-		if (!iova_depot_put(world.space, ZONE_HIGH, CLASS, &i, 1))
+		if (!iova_depot_put(world.space, ZONE, CLASS, &i, 1))
 			abort();
 	for (uint32_t i = 0; i < THREADS; i++)
 		if (pthread_create(&thread[i], NULL, thread_main, NULL))

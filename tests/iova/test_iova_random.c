@@ -28,6 +28,7 @@ struct live {
 
 struct world {
 	const struct shape *shape;
+	struct sluice_range window[2];
 	struct iova_space *space;
 	struct iova_cache *cache[CACHES];
 	struct oracle *oracle;
@@ -65,12 +66,15 @@ static void check(struct world *w, uint64_t iova, uint64_t len, unsigned align,
 	assert_true(aligned_lg2(iova, align));
 	if (win == IOVA_32BIT)
 		assert_true(last <= UINT32_MAX);
+	if (win >= IOVA_WINDOW)
+		assert_true(iova >= w->window[win - IOVA_WINDOW].first &&
+		            last <= w->window[win - IOVA_WINDOW].last);
 	assert_int_equal(oracle_map(w->oracle, iova, last, iova, 3), 0);
 }
 
 static void alloc_some(struct world *w)
 {
-	enum iova_window win = rnd(w, 4) ? IOVA_ANY : IOVA_32BIT;
+	enum iova_window win = rnd(w, 4) ? IOVA_ANY : 1 + (unsigned)rnd(w, 3);
 	unsigned align = rnd(w, 8) ? 12 : 12 + (unsigned)rnd(w, 12);
 	struct live *l = &w->live[w->nr];
 	int rc;
@@ -82,6 +86,10 @@ static void alloc_some(struct world *w)
 		l->len = align_up(l->len,
 		                  lg2_floor(iova_space_granule(w->space)));
 		rc = iova_space_alloc(w->space, l->len, align, win, &l->iova);
+	} else if (rnd(w, 4) == 0) {
+		align = 12;
+		rc = iova_alloc_like(w->cache[rnd(w, CACHES)], l->len,
+		                     PAGE * rnd(w, 2048), win, &l->iova);
 	} else {
 		rc = iova_alloc(w->cache[rnd(w, CACHES)], l->len, align, win,
 		                &l->iova);
@@ -185,6 +193,18 @@ static void run(struct world *w, uint32_t ops)
 	assert_int_equal(iova_space_free_bytes(w->space), first);
 }
 
+/* A middle, and an end: they overlap. */
+static void some_windows(struct world *w)
+{
+	const struct shape *s = w->shape;
+	uint64_t first = s->r[0].first, last = s->r[s->nr - 1].last;
+	uint64_t part = align_down((last - first) / 4, 12);
+
+	w->window[0] =
+	        (struct sluice_range){first + part, first + 3 * part - 1};
+	w->window[1] = (struct sluice_range){first + 2 * part, last};
+}
+
 static void random_ops(void **state)
 {
 	const struct shape *shape = *state;
@@ -195,7 +215,10 @@ static void random_ops(void **state)
 	w->rng = 88172645463325252u;
 	w->oracle = oracle_new();
 	assert_non_null(w->oracle);
-	assert_int_equal(iova_space_create(shape->r, shape->nr, &w->space), 0);
+	some_windows(w);
+	assert_int_equal(iova_space_create_windows(shape->r, shape->nr,
+	                                           w->window, 2, &w->space),
+	                 0);
 	run(w, OPS / NR_OF(shapes) + 1);
 	/* The smallest ones must have been used up on the way. */
 	if (shape == &shapes[0] || shape == &shapes[1])

@@ -19,6 +19,9 @@ FACE = {
     'yardstick': 'yardstick/yardstick.h',
 }
 
+# A second face: what only those need who link the packages it stands for.
+ALSO = {'yardstick/ways.h'}
+
 # room -> rooms whose face it may include. A room may always include its own
 # headers and <sluice/...>.
 ARROWS = {
@@ -76,10 +79,11 @@ def refusal(room, rel, form, name, target):
     if owner not in ARROWS[room]:
         may = ', '.join(ARROWS[room]) or 'no other room'
         return f'{room}/ may not reach into {owner}/ (it may use: {may})'
-    if target != FACE[owner]:
-        return f'only the face of {owner}/ is open: "{FACE[owner]}"'
-    if name != FACE[owner]:
-        return f'faces are included by path from the root: "{FACE[owner]}"'
+    face = target if target in ALSO else FACE[owner]
+    if target != face:
+        return f'only the face of {owner}/ is open: "{face}"'
+    if name != face:
+        return f'faces are included by path from the root: "{face}"'
     return None
 
 

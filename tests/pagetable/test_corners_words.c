@@ -174,7 +174,8 @@ static void test_load_full(void **state)
 
 static void put(uint8_t *image, uint64_t at, uint64_t word)
 {
-	memcpy(image + at, &word, sizeof(word));
+	for (unsigned i = 0; i < sizeof(word); i++)
+		image[at + i] = (uint8_t)(word >> 8 * i);
 }
 
 /* A RISC-V second stage: four pages of root, and tables of one. */

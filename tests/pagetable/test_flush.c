@@ -111,6 +111,7 @@ static void told(void *ctx, sluice_iova_t iova, uint64_t len)
 	for (uint64_t i = 0; i < UNITS; i++) {
 		uint64_t at = model_iova(m, i);
 		uint64_t folded = at & pt->geo.max_iova;
+		au64 *table;
 		struct pt_run a;
 		struct pt_run b;
 		int err;
@@ -118,7 +119,7 @@ static void told(void *ctx, sluice_iova_t iova, uint64_t len)
 		if ((at - iova >= len && iova - at >= bit64(m->unit_lg2)) ||
 		    !pt_in_reach(pt->fmt, &pt->geo, folded, pt_root_top(root)))
 			continue;
-		err = pt->ops->walk(pt, folded, &a);
+		err = pt->ops->walk(pt, folded, &a, &table);
 		CHECK(shadow_walk(pt, root, folded, &b) == err);
 		CHECK(err || (a.iova == b.iova && a.last == b.last &&
 		              a.oa == b.oa && a.prot == b.prot));

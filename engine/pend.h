@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The ring of unmaps in flight of a view: how one goes in, inline for the calls
+ * that end there. How they come out again is view.c.
+ */
+#ifndef SLUICE_ENGINE_PEND_H
+#define SLUICE_ENGINE_PEND_H
+
+#include "engine/engine_int.h"
+
+/* Counts the pages of an unmap, for view_is_pending(). */
+void pend_filter_count(struct sluice_view *view, uint64_t iova, uint64_t len,
+                       int add);
+
+/* Adds a record to the batch that cannot be joined to the last one. */
+void view_note_new(struct sluice_view *view, uint64_t first, uint64_t last);
+
+/* Adds a record to the batch; with INVLOG_VA_SIDE in first, of the VA side. */
+static inline void view_note(struct sluice_view *view, uint64_t first,
+                             uint64_t last)
+{
+	uint64_t side = first & INVLOG_VA_SIDE;
+	struct invlog_rec *prev;
+
+	if (likely(view->nr_batch)) {
+		prev = &view->batch[view->nr_batch - 1];
+		if (unlikely((prev->first & INVLOG_VA_SIDE) != side)) {
+			/* Their addresses may look like neighbours. */
+		} else if (prev->last + 1 == first - side) {
+			prev->last = last;
+			return;
+		} else if (last + 1 == prev->first - side) {
+			prev->first = first;
+			return;
+		}
+	}
+	view_note_new(view, first, last);
+}
+
+/* Queues [iova, iova + len), whose leaves were just cleared, for
+ * invalidation. There must be room: view_has_room. */
+static inline void view_retire(struct sluice_view *view, uint64_t iova,
+                               uint64_t len, uint64_t cookie, uint8_t flags)
+{
+	struct pend *p;
+
+	/* First: a full batch is posted here, and must not count this one. */
+	view_note(view, iova, iova + len - 1);
+	p = &view->pend[view->tail++ & view->pend_mask];
+	p->iova = iova;
+	p->len = len;
+	p->cookie = cookie;
+	p->ticks = view->lane->now;
+	p->result = 0;
+	p->flags = flags;
+	p->state = PEND_WAITS;
+	if (unlikely(!view->iova))
+		pend_filter_count(view, iova, len, 1);
+	view->pend_bytes += len;
+}
+
+#endif
