@@ -169,7 +169,7 @@ static noinline bool end_at_backend(struct sluice_view *view,
 {
 	if (p->result)
 		refuse_ticket(view, ticket);
-	else if (view->iova)
+	else if (view->iova && !(p->flags & PEND_STAYS))
 		iova_free(view->iova, p->iova, p->len);
 	return p->result;
 }
@@ -201,7 +201,7 @@ static void end_done(struct sluice_view *view, uint64_t to)
 				nr += expose(view, since, i - from);
 				from = i + 1;
 			}
-		} else if (view->iova) {
+		} else if (view->iova && likely(!(p->flags & PEND_STAYS))) {
 			iova_free(view->iova, p->iova, p->len);
 		}
 		bytes += p->len;
@@ -226,9 +226,13 @@ static void advance(struct sluice_view *view)
 		if (!log_has_passed(view, p->log_seq))
 			break;
 		if (unlikely(view->domain->be)) {
-			if (!kernel_unmap(view, i))
-				break;
-			p->state = PEND_AT_BACKEND;
+			if (p->flags & PEND_STAYS) {
+				p->state = PEND_DONE;
+			} else {
+				if (!kernel_unmap(view, i))
+					break;
+				p->state = PEND_AT_BACKEND;
+			}
 		}
 	}
 	view->submitted = i;
@@ -333,6 +337,7 @@ void view_stats_add(struct sluice_domain_stats *sum,
 	sum->faults += ld_rlx(&st->faults);
 	sum->invalidations += ld_rlx(&st->invalidations);
 	sum->posts += ld_rlx(&st->posts);
+	sum->revived += ld_rlx(&st->revived);
 	sum->view_flushes += ld_rlx(&st->flushes);
 	since = ld_rlx(&st->waiting_since);
 	now = ticks_now();
