@@ -16,6 +16,7 @@ enum ev_kind {
 	EV_CLOSE,   /* of a view */
 	EV_MAP,     /* the call */
 	EV_UNMAP,   /* the call */
+	EV_LOOK,    /* a translation, the first since the last poll at least */
 	EV_POLL,    /* the call; what it delivered follows as EV_DONE */
 	EV_DROP,    /* a poll that drops its completions */
 	EV_DONE,    /* one completion */

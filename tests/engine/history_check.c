@@ -4,7 +4,7 @@
  * every promised completion comes once, with its own request's words, unmaps of
  * a view in the order of their calls, never before their ticket; tickets pass
  * in order and stay passed. Then, for each ticket that is known to have passed,
- * a look at the other lanes: each that was there had polled or left.
+ * a look at the other lanes: each that had translated has polled or left since.
  */
 #include "tests/engine/history.h"
 
@@ -230,11 +230,11 @@ static const char *judge_lane(const struct history *h, size_t *ret_at)
 
 /* ---- grace periods ---- */
 
-/* When a lane was there with a view of a domain, and when it polled or left:
- * moments, in order of time. */
+/* When a lane translated in a domain, and when it let go of all it had got: by
+ * a poll, by going offline or with the view. In order of time. */
 struct moment {
 	uint64_t begin, end;
-	bool here_after; /* the lane may hold translations from end on */
+	bool look;
 };
 
 struct presence {
@@ -245,32 +245,23 @@ struct presence {
 static bool collect(const struct history *h, unsigned domain,
                     struct presence *p)
 {
-	bool online = true;
-	unsigned open = 0;
-
 	p->at = malloc((h->nr + 1) * sizeof(*p->at));
 	p->nr = 0;
 	for (size_t i = 0; p->at && i < h->nr; i++) {
 		const struct ev *e = &h->ev[i];
-		bool mine = e->domain == domain;
 
-		if (e->kind == EV_OFFLINE || e->kind == EV_ONLINE)
-			online = e->kind == EV_ONLINE;
-		else if (e->kind == EV_OPEN && mine)
-			open++;
-		else if (e->kind == EV_CLOSE && mine)
-			open--;
-		else if (e->kind != EV_POLL && e->kind != EV_DROP)
-			continue;
-		p->at[p->nr++] =
-		        (struct moment){e->begin, e->end, online && open};
+		if (e->kind == EV_POLL || e->kind == EV_DROP ||
+		    e->kind == EV_OFFLINE ||
+		    (e->domain == domain &&
+		     (e->kind == EV_LOOK || e->kind == EV_CLOSE)))
+			p->at[p->nr++] = (struct moment){e->begin, e->end,
+			                                 e->kind == EV_LOOK};
 	}
 	return p->at;
 }
 
-/* Was the lane there all the time from first to last without a poll? */
-static bool slept_through(const struct presence *p, uint64_t first,
-                          uint64_t last)
+/* Did the lane go on with what it had got before first until last? */
+static bool held_on(const struct presence *p, uint64_t first, uint64_t last)
 {
 	size_t lo = 0, hi = p->nr;
 
@@ -283,9 +274,12 @@ static bool slept_through(const struct presence *p, uint64_t first,
 		else
 			lo = mid + 1;
 	}
-	if (lo < p->nr && p->at[lo].begin < last)
+	if (lo == 0 || !p->at[lo - 1].look)
 		return false;
-	return lo > 0 && p->at[lo - 1].here_after;
+	for (; lo < p->nr && p->at[lo].begin < last; lo++)
+		if (!p->at[lo].look)
+			return false;
+	return true;
 }
 
 /* The calls whose ticket passed in this lane: by the ticket's number. */
@@ -313,9 +307,9 @@ static const char *judge_graces(const struct history *lanes, unsigned nr_lanes,
 			return "a ticket that no unmap returned: a bad test";
 		for (unsigned k = 0; k < nr_lanes; k++)
 			if (k != lane &&
-			    slept_through(&p[k], h->ev[call - 1].begin, e->end))
-				return "a ticket passed although a lane had "
-				       "neither polled nor left";
+			    held_on(&p[k], h->ev[call - 1].begin, e->end))
+				return "a ticket passed although a lane that "
+				       "had translated neither polled nor left";
 	}
 	return NULL;
 }

@@ -64,7 +64,21 @@ static void open_view(struct worker *w, uint32_t d)
 		broken("view open", rc);
 	w->win[d].number = w->views++;
 	w->win[d].nr_asked = 0;
+	w->win[d].looked = false;
 	note(w, EV_OPEN, d, begin);
+}
+
+static int64_t look(struct worker *w, uint32_t d, uint64_t iova,
+                    sluice_oa_t *ret_oa)
+{
+	uint64_t begin = stamp();
+	int64_t n =
+	        sluice_translate(w->win[d].view, iova, 1, SLUICE_READ, ret_oa);
+
+	if (!w->win[d].looked)
+		note(w, EV_LOOK, d, begin);
+	w->win[d].looked = true;
+	return n;
 }
 
 /* Does [iova, iova + len) lead to the buffer, for lanes and for devices? */
@@ -77,9 +91,7 @@ static bool leads_to(struct worker *w, uint32_t d, const struct buf *b,
 	if (device)
 		return world.kernel && fake_vfio_reach(b->iova, &va, NULL) &&
 		       va == b->va;
-	return sluice_translate(w->win[d].view, b->iova, 1, SLUICE_READ, &oa) ==
-	               1 &&
-	       oa == b->va;
+	return look(w, d, b->iova, &oa) == 1 && oa == b->va;
 }
 
 static void do_map(struct worker *w, uint32_t d, uint32_t i)
@@ -108,6 +120,7 @@ static void do_map(struct worker *w, uint32_t d, uint32_t i)
 	if (rc < 0)
 		return;
 	b->state = rc ? MAPPING : MAPPED;
+	st_rlx(&world.board[d][w->id * BUFS + i], b->iova);
 	w->win[d].maps++;
 }
 
@@ -231,6 +244,12 @@ static void on_done(struct worker *w, const struct sluice_completion *c,
 	b->state = c->result ? LOST : IDLE;
 }
 
+static void let_go(struct worker *w)
+{
+	for (uint32_t d = 0; d < world.nr_domains; d++)
+		w->win[d].looked = false;
+}
+
 static void do_poll(struct worker *w)
 {
 	struct sluice_completion c[8];
@@ -238,6 +257,7 @@ static void do_poll(struct worker *w)
 	uint32_t n = sluice_poll(w->lane, c, 1 + (uint32_t)rnd(w, 8));
 	struct ev e = *note(w, EV_POLL, 0, begin);
 
+	let_go(w);
 	for (uint32_t i = 0; i < n; i++)
 		on_done(w, &c[i], &e);
 	ask_all(w);
@@ -253,6 +273,7 @@ static void do_drop(struct worker *w)
 		return;
 	sluice_poll(w->lane, NULL, 0);
 	note(w, EV_DROP, 0, begin);
+	let_go(w);
 	for (uint32_t d = 0; d < world.nr_domains; d++)
 		for (uint32_t i = 0; i < BUFS; i++) {
 			struct buf *b = &w->win[d].buf[i];
@@ -265,9 +286,13 @@ static void do_drop(struct worker *w)
 static void do_away(struct worker *w)
 {
 	uint64_t begin = stamp();
+	int rc;
 
-	sluice_lane_offline(w->lane);
+	rc = sluice_lane_offline(w->lane);
+	if (rc)
+		broken("offline", rc);
 	note(w, EV_OFFLINE, 0, begin);
+	let_go(w);
 	w->online = false;
 	for (uint64_t i = rnd(w, 4); i > 0; i--) {
 		sched_yield();
@@ -325,6 +350,7 @@ static void drain(struct worker *w)
 	if (rc)
 		broken("drain", rc);
 	note(w, EV_DROP, 0, begin);
+	let_go(w);
 }
 
 static void reopen(struct worker *w)
@@ -350,6 +376,17 @@ static void refuse(struct worker *w)
 		               ENOMEM);
 }
 
+/* Another's address, whatever it is now; then nothing for a while. */
+static void do_nap(struct worker *w, uint32_t d, uint32_t i)
+{
+	sluice_oa_t oa;
+
+	(void)look(w, d, ld_rlx(&world.board[d][rnd(w, LANES) * BUFS + i]),
+	           &oa);
+	for (uint64_t k = rnd(w, 4096); k > 0; k--)
+		cpu_relax();
+}
+
 static void step(struct worker *w)
 {
 	uint32_t d = (uint32_t)rnd(w, world.nr_domains);
@@ -361,6 +398,8 @@ static void step(struct worker *w)
 			do_map(w, d, i);
 		else if (w->win[d].buf[i].state == MAPPED)
 			do_unmap(w, d, i);
+	} else if (dice < 3080) {
+		do_nap(w, d, i);
 	} else if (dice < 4040) {
 		do_poll(w);
 	} else if (dice < 4056) {

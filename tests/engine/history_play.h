@@ -35,6 +35,7 @@ struct window {
 	uint64_t asked[ASKED]; /* tickets that have passed */
 	uint32_t nr_asked;
 	uint16_t number;
+	bool looked;           /* since the last poll */
 	uint64_t maps, unmaps; /* accepted */
 };
 
@@ -54,6 +55,7 @@ struct world {
 	struct sluice_domain *domain[2];
 	uint32_t nr_domains;
 	bool kernel;
+	au64 board[2][LANES * BUFS]; /* where buffers were mapped last */
 	au64 clock;
 	au32 failed;
 	struct worker worker[LANES];

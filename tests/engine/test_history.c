@@ -14,7 +14,8 @@
 
 #define PAGE 4096u
 
-/* Lane 0 maps and unmaps three pages of a strict domain; lane 1 only polls. */
+/* Lane 0 maps and unmaps three pages of a strict domain; lane 1 translates and
+ * polls. */
 enum {
 	OPEN,
 	MAP,
@@ -103,12 +104,14 @@ static void good(void)
 	lane_0[QUIET] = plain(120, EV_QUIET);
 	lane_0[CLOSE] = plain(130, EV_CLOSE);
 	lane_1[0] = plain(15, EV_OPEN);
-	lane_1[1] = plain(70, EV_POLL);
-	lane_1[2] = plain(100, EV_OFFLINE);
-	lane_1[3] = plain(140, EV_ONLINE);
-	lane_1[4] = plain(150, EV_CLOSE);
+	lane_1[1] = plain(30, EV_LOOK);
+	lane_1[2] = plain(70, EV_POLL);
+	lane_1[3] = plain(75, EV_LOOK);
+	lane_1[4] = plain(100, EV_OFFLINE);
+	lane_1[5] = plain(140, EV_ONLINE);
+	lane_1[6] = plain(150, EV_CLOSE);
 	lanes[0] = (struct history){lane_0, NR_0, NR_0};
-	lanes[1] = (struct history){lane_1, 5, 5};
+	lanes[1] = (struct history){lane_1, 7, 7};
 }
 
 static void expect(const char *part, unsigned want_lane, size_t want_at)
@@ -264,21 +267,31 @@ static void grace_periods(void **state)
 	(void)state;
 	/* Lane 1 does not poll before the first two. */
 	good();
-	lane_1[1] = plain(95, EV_POLL);
+	lane_1[2] = plain(95, EV_POLL);
+	lane_1[3] = plain(97, EV_LOOK);
 	expect("neither polled nor left", 0, ASK_1);
-	/* It is there all the time after its poll. */
+	/* It goes on after its poll. */
 	good();
-	lane_1[2] = plain(115, EV_OFFLINE);
+	lane_1[4] = plain(115, EV_OFFLINE);
 	expect("neither polled nor left", 0, ASK_3);
-	/* It has no view yet, or another domain's. */
+	lane_1[4] = plain(105, EV_CLOSE);
+	lane_1[6] = plain(150, EV_POLL);
+	expect(NULL, 0, 0);
+	/* It has not translated, or only after the unmap, or elsewhere. */
 	good();
-	lane_1[0] = plain(57, EV_OPEN);
-	lane_1[1] = plain(88, EV_POLL);
+	lane_1[1].kind = EV_QUIET;
+	lane_1[2] = plain(95, EV_POLL);
+	lane_1[3] = plain(97, EV_LOOK);
 	expect(NULL, 0, 0);
 	good();
-	lane_1[0].domain = 1;
-	lane_1[1] = plain(88, EV_POLL);
-	lane_1[2] = plain(115, EV_OFFLINE);
+	lane_1[1] = plain(57, EV_LOOK);
+	lane_1[2] = plain(86, EV_POLL);
+	lane_1[3] = plain(88, EV_QUIET);
+	expect(NULL, 0, 0);
+	good();
+	lane_1[1].domain = 1;
+	lane_1[2] = plain(86, EV_POLL);
+	lane_1[3] = plain(88, EV_QUIET);
 	expect(NULL, 0, 0);
 }
 

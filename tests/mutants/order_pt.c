@@ -33,30 +33,37 @@ struct play {
 	bool claim;
 	enum change change;
 	bool breaks; /* pages may be absent for a moment */
+	bool near;   /* through remembered tables */
 };
 
 static const struct play plays[] = {
-        {"one", SLUICE_PT_X86_64, PAGE, 1, false, NOTHING, false},
-        {"few", SLUICE_PT_X86_64, 8 * PAGE, 1, false, NOTHING, false},
-        {"many", SLUICE_PT_X86_64, 100 * PAGE, 1, false, NOTHING, false},
-        {"large", SLUICE_PT_X86_64, M2, 1, false, NOTHING, false},
-        {"entry", SLUICE_PT_AMDV1, 16 * PAGE, 1, false, NOTHING, false},
-        {"claim", SLUICE_PT_X86_64, 3 * PAGE, 1, true, NOTHING, false},
-        {"protect", SLUICE_PT_X86_64, 4 * PAGE, 1, false, PROTECT, false},
+        {"one", SLUICE_PT_X86_64, PAGE, 1, false, NOTHING, false, false},
+        {"few", SLUICE_PT_X86_64, 8 * PAGE, 1, false, NOTHING, false, false},
+        {"many", SLUICE_PT_X86_64, 100 * PAGE, 1, false, NOTHING, false, false},
+        {"large", SLUICE_PT_X86_64, M2, 1, false, NOTHING, false, false},
+        {"entry", SLUICE_PT_AMDV1, 16 * PAGE, 1, false, NOTHING, false, false},
+        {"near", SLUICE_PT_X86_64, 2 * PAGE, 1, false, NOTHING, false, true},
+        {"claim", SLUICE_PT_X86_64, 3 * PAGE, 1, true, NOTHING, false, false},
+        {"protect", SLUICE_PT_X86_64, 4 * PAGE, 1, false, PROTECT, false,
+         false},
         {"protect-break", SLUICE_PT_ARM_LPAE_S1, 16 * PAGE, 1, false, PROTECT,
-         true},
-        {"split", SLUICE_PT_X86_64, M2, 1, false, SPLIT, false},
-        {"split-entry", SLUICE_PT_AMDV1, 16 * PAGE, 1, false, SPLIT, false},
-        {"split-break", SLUICE_PT_ARM_LPAE_S1, M2, 1, false, SPLIT, true},
-        {"promote", SLUICE_PT_X86_64, PAGE, 512, false, PROMOTE, false},
-        {"promote-entry", SLUICE_PT_AMDV1, PAGE, 16, false, PROMOTE, false},
-        {"promote-break", SLUICE_PT_ARM_LPAE_S1, PAGE, 16, false, PROMOTE,
-         true},
+         true, false},
+        {"split", SLUICE_PT_X86_64, M2, 1, false, SPLIT, false, false},
+        {"split-entry", SLUICE_PT_AMDV1, 16 * PAGE, 1, false, SPLIT, false,
+         false},
+        {"split-break", SLUICE_PT_ARM_LPAE_S1, M2, 1, false, SPLIT, true,
+         false},
+        {"promote", SLUICE_PT_X86_64, PAGE, 512, false, PROMOTE, false, false},
+        {"promote-entry", SLUICE_PT_AMDV1, PAGE, 16, false, PROMOTE, false,
+         false},
+        {"promote-break", SLUICE_PT_ARM_LPAE_S1, PAGE, 16, false, PROMOTE, true,
+         false},
 };
 
 static struct {
 	const struct play *play;
 	struct sluice_pt *pt;
+	struct pt_near near; /* the writer's */
 	uint64_t rounds;
 	uint64_t *map_note, *change_note; /* of each round */
 	au32 stop, wrong;
@@ -95,7 +102,30 @@ static bool is_changed(const struct sluice_pt_extent *e)
 	}
 }
 
-static void look(uint64_t iova)
+/* The short way first, where the play goes through remembered tables. */
+static int walk(struct pt_near *near, uint64_t iova, uint64_t *ret_oa,
+                struct sluice_pt_extent *ret)
+{
+	struct pt_run run;
+	uint64_t word;
+	int err;
+
+	if (!world.play->near) {
+		err = sluice_pt_walk(world.pt, iova, ret);
+		*ret_oa = err ? 0 : ret->oa + (iova - ret->iova);
+		return err;
+	}
+	if (pt_near_find(near, iova, SLUICE_READ, &word)) {
+		*ret_oa = pt_near_oa(near, word) | (iova & (PAGE - 1));
+		faa_rlx(&world.changed, 1);
+		return 0;
+	}
+	err = pt_walk_near(world.pt->pt, near, iova, &run);
+	*ret_oa = err ? 0 : run.oa + (iova - run.iova);
+	return err;
+}
+
+static void look(struct pt_near *near, uint64_t iova)
 {
 	au64 *steady = &world.steady[iova >> BLOCK_LG2];
 	uint64_t before = ld_rlx(steady);
@@ -106,12 +136,11 @@ static void look(uint64_t iova)
 	/* Looks at steady on both sides of the walk, and hands nothing over
 	 * that ThreadSanitizer would see. Pairs with one_round. */
 	fence_sc();
-	err = sluice_pt_walk(world.pt, iova, &e);
+	err = walk(near, iova, &oa, &e);
 	if (err && before && before == ld_rlx(steady) && !world.play->breaks)
 		st_rlx(&world.wrong, 1);
 	if (err)
 		return;
-	oa = e.oa + (iova - e.iova);
 	round = (oa >> BLOCK_LG2) - 1;
 	if ((oa & (M2 - 1)) != (iova & (M2 - 1)) || round >= world.rounds ||
 	    round % BLOCKS != iova >> BLOCK_LG2) {
@@ -132,20 +161,29 @@ static void *reader(void *arg)
 {
 	uint64_t pages = play_len() / PAGE;
 	uint64_t rng = 88172645463325252u + (uintptr_t)arg;
+	struct pt_near near;
 
+	if (pt_near_create(world.pt->pt, 16, &near))
+		die("near");
 	while (!ld_rlx(&world.stop) && !ld_rlx(&world.wrong)) {
 		rng ^= rng << 13;
 		rng ^= rng >> 7;
 		rng ^= rng << 17;
-		look((rng >> 32) % BLOCKS * M2 + rng % pages * PAGE);
+		look(&near, (rng >> 32) % BLOCKS * M2 + rng % pages * PAGE);
 	}
+	pt_near_destroy(&near);
 	return NULL;
 }
 
 static void do_map(uint64_t round, uint64_t block)
 {
 	const struct play *p = world.play;
+	struct pt_run run;
 
+	if (p->near && pt_walk_near(world.pt->pt, &world.near, block, &run) &&
+	    pt_near_map(&world.near, block, round_oa(round),
+	                (unsigned)(p->len / PAGE), SLUICE_RW))
+		return;
 	for (unsigned i = 0; i < p->calls; i++) {
 		uint64_t at = block + i * p->len;
 		uint64_t oa = round_oa(round) + i * p->len;
@@ -200,7 +238,8 @@ static void one_round(uint64_t round)
 	            (int64_t)play_len())
 		die("unmap");
 	/* Tables go too, at times: links are made anew. */
-	if (round % 8 == 0 && sluice_pt_reclaim(world.pt, block, M2) < 0)
+	if (round % 8 == 0 && !world.play->near &&
+	    sluice_pt_reclaim(world.pt, block, M2) < 0)
 		die("reclaim");
 	world.map_note[round] = round;
 	do_map(round, block);
@@ -247,9 +286,11 @@ int main(int argc, char **argv)
 	world.map_note = calloc(world.rounds, sizeof(uint64_t));
 	world.change_note = calloc(world.rounds, sizeof(uint64_t));
 	if (!world.map_note || !world.change_note ||
-	    sluice_pt_create(&cfg, &world.pt))
+	    sluice_pt_create(&cfg, &world.pt) ||
+	    pt_near_create(world.pt->pt, 16, &world.near))
 		die("set-up");
 	run();
+	pt_near_destroy(&world.near);
 	sluice_pt_destroy(world.pt);
 	free(world.map_note);
 	free(world.change_note);
@@ -260,8 +301,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "order_pt: a walk found what was not mapped\n");
 		return 1;
 	}
-	if (!ld_rlx(&world.seen) ||
-	    (world.play->change && !ld_rlx(&world.changed))) {
+	if (!ld_rlx(&world.seen) || ((world.play->change || world.play->near) &&
+	                             !ld_rlx(&world.changed))) {
 		fprintf(stderr, "order_pt: nothing was exercised\n");
 		return 1;
 	}

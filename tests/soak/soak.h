@@ -12,7 +12,7 @@
 #include "util/util.h"
 
 #define LANES 4u
-#define DOMAINS 4u
+#define DOMAINS 8u
 #define BUFS 64u /* of a lane in a domain */
 #define PAGE ((uint64_t)SLUICE_PAGE_SIZE)
 #define M2 (UINT64_C(2) << 20)
@@ -38,7 +38,7 @@ struct sign {
 
 struct tally {
 	uint64_t maps, map_bytes, unmaps, unmap_bytes, faults, hits;
-	uint64_t completions, va_hits, away;
+	uint64_t completions, va_looks, va_hits, away;
 };
 
 struct window {
@@ -55,6 +55,7 @@ struct worker {
 	struct window win[DOMAINS];
 	au32 *held[HELD]; /* of translations since the last poll */
 	uint32_t nr_held;
+	uint32_t focus;
 	uint64_t calls; /* into the engine */
 	au64 done;      /* the same, for others to read */
 };
