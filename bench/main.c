@@ -20,6 +20,7 @@ int main(int argc, char **argv)
 	cases_map();
 	cases_unmap();
 	cases_invalidate();
+	cases_ring();
 	cases_format();
 	cases_scale();
 	cases_random();

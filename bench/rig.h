@@ -74,6 +74,7 @@ void cases_unmap(void);
 void cases_alloc(void);
 void cases_iova(void);
 void cases_invalidate(void);
+void cases_ring(void);
 void cases_floor(void);
 void cases_format(void);
 void cases_random(void);

@@ -12,12 +12,14 @@
 #include <string.h>
 
 #define STACK 126
-#define TRADE 63
+/* A lane keeps at most this part of the slots to itself. */
+#define SHARE 16
 
-/* One lane's hand of slots: 512 bytes, lines of its own. */
+/* One lane's hand: slots by their distance from the arena's start, so that get
+ * and put multiply and divide nothing; 1 KiB, lines of its own. */
 struct slot_stack {
 	_Alignas(CACHELINE) uint32_t nr;
-	uint32_t slot[STACK];
+	uint64_t off[STACK];
 };
 
 struct sluice_arena {
@@ -26,7 +28,7 @@ struct sluice_arena {
 	uint8_t *va;
 	uint64_t iova;
 	uint64_t slot_size;
-	unsigned slot_lg2; /* when slot_size is a power of two, else 0 */
+	uint32_t hand; /* most slots at a lane, 1 .. STACK */
 	uint32_t nr_slots;
 	struct idxstack depot;     /* slots at no lane */
 	au32 *links;               /* of the depot */
@@ -79,6 +81,7 @@ static int fill_slots(struct sluice_arena *a, uint64_t bytes)
 	if (!a->links)
 		return msg_lit(-ENOMEM, "no memory for the arena's slots");
 	a->nr_slots = (uint32_t)nr;
+	a->hand = (uint32_t)min_u64(max_u64(nr / SHARE, 1), STACK);
 	idxstack_init(&a->depot, a->links);
 	for (uint32_t i = a->nr_slots; i > 0; i--)
 		idxstack_push(&a->depot, &(uint32_t){i - 1}, 1);
@@ -104,8 +107,6 @@ static int arena_init(struct sluice_arena *a,
 		               (unsigned long long)cfg->size);
 	a->va = a->mem.va;
 	a->slot_size = cfg->slot_size;
-	if (a->slot_size && !(a->slot_size & (a->slot_size - 1)))
-		a->slot_lg2 = lg2_floor(a->slot_size);
 	if (a->slot_size)
 		return fill_slots(a, cfg->slots_bytes ? cfg->slots_bytes
 		                                      : a->mem.len);
@@ -209,49 +210,94 @@ int sluice_arena_alloc(struct sluice_arena *a, uint64_t len, uint64_t align,
 	return rc;
 }
 
-static noinline int refill(struct sluice_arena *a, struct slot_stack *s)
+/* Half a hand is traded at a time. */
+static uint32_t trade(const struct sluice_arena *a)
 {
+	return (a->hand + 1) / 2;
+}
+
+/* What lanes that were closed have left in their hands. Under the engine's
+ * lock, if nobody has it: no lane opens or closes meanwhile, and what a closed
+ * one did came before it closed. */
+static void salvage(struct sluice_arena *a, struct slot_stack *s)
+{
+	struct sluice_engine *e = a->domain->engine;
+
+	if (pthread_mutex_trylock(&e->lock))
+		return;
+	for (uint32_t i = 0; i < e->cfg.max_lanes; i++) {
+		struct slot_stack *left = &a->stacks[i];
+
+		while (!e->lanes[i] && left->nr && s->nr < a->hand)
+			s->off[s->nr++] = left->off[--left->nr];
+	}
+	pthread_mutex_unlock(&e->lock);
+}
+
+static int refill(struct sluice_arena *a, struct slot_stack *s)
+{
+	uint32_t slot[STACK], nr;
+
 	if (!a->nr_slots)
 		return msg_lit(-EOPNOTSUPP, "the arena was created without "
 		                            "slots: set slot_size");
-	while (s->nr < TRADE) {
-		uint32_t slot = idxstack_pop(&a->depot);
-
-		if (slot == IDXSTACK_NONE)
-			break;
-		s->slot[s->nr++] = slot;
-	}
+	nr = idxstack_pop_many(&a->depot, slot, trade(a));
+	while (nr)
+		s->off[s->nr++] = slot[--nr] * a->slot_size;
+	if (s->nr == 0)
+		salvage(a, s);
 	if (s->nr == 0)
 		return msg_lit(-ENOBUFS, "every slot is out: put some back, "
 		                         "or create a larger arena");
 	return 0;
 }
 
+static always_inline void take(const struct sluice_arena *a,
+                               struct slot_stack *s, struct sluice_buf *ret)
+{
+	uint64_t off = s->off[--s->nr];
+
+	ret->va = a->va + off;
+	ret->iova = a->iova + off;
+}
+
+/* The rare ways of get and put, whole, so that the common ones need no stack
+ * frame. */
+static noinline int get_slow(struct sluice_arena *a, struct slot_stack *s,
+                             struct sluice_buf *ret_buf)
+{
+	int rc = refill(a, s);
+
+	if (rc == 0)
+		take(a, s, ret_buf);
+	return rc;
+}
+
+/* The oldest go: the newest are warm. */
+static noinline void put_slow(struct sluice_arena *a, struct slot_stack *s,
+                              uint64_t off)
+{
+	uint32_t slot[STACK], nr = trade(a);
+
+	for (uint32_t i = 0; i < nr; i++)
+		slot[i] = (uint32_t)(s->off[i] / a->slot_size);
+	idxstack_push(&a->depot, slot, nr);
+	s->nr -= nr;
+	memmove(s->off, s->off + nr, s->nr * sizeof(s->off[0]));
+	s->off[s->nr++] = off;
+}
+
 int sluice_arena_get(struct sluice_lane *lane, struct sluice_arena *a,
                      struct sluice_buf *ret_buf)
 {
 	struct slot_stack *s = &a->stacks[lane->id];
-	uint64_t off;
-	int rc;
 
 	if (lane_check(lane))
 		return -EPERM;
-	if (unlikely(s->nr == 0)) {
-		rc = refill(a, s);
-		if (rc)
-			return rc;
-	}
-	off = s->slot[--s->nr] * a->slot_size;
-	ret_buf->va = a->va + off;
-	ret_buf->iova = a->iova + off;
+	if (unlikely(s->nr == 0))
+		return get_slow(a, s, ret_buf);
+	take(a, s, ret_buf);
 	return 0;
-}
-
-static uint32_t slot_of(const struct sluice_arena *a, uint64_t off)
-{
-	if (likely(a->slot_lg2))
-		return (uint32_t)(off >> a->slot_lg2);
-	return (uint32_t)(off / a->slot_size);
 }
 
 void sluice_arena_put(struct sluice_lane *lane, struct sluice_arena *a,
@@ -263,13 +309,11 @@ void sluice_arena_put(struct sluice_lane *lane, struct sluice_arena *a,
 	if (lane_check(lane))
 		return;
 	assert(a->slot_size && off % a->slot_size == 0 && off < a->mem.len);
-	if (unlikely(s->nr == STACK)) {
-		/* The oldest go: the newest are warm. */
-		idxstack_push(&a->depot, s->slot, TRADE);
-		s->nr -= TRADE;
-		memmove(s->slot, s->slot + TRADE, s->nr * sizeof(s->slot[0]));
+	if (unlikely(s->nr >= a->hand)) {
+		put_slow(a, s, off);
+		return;
 	}
-	s->slot[s->nr++] = slot_of(a, off);
+	s->off[s->nr++] = off;
 }
 
 int sluice_arena_iova(const struct sluice_arena *a, const void *va,

@@ -14,6 +14,9 @@
 #define DEFAULT_TLB 1024
 #define DEFAULT_WALK 8192
 #define DEFAULT_INFLIGHT 1024
+#define DOMAIN_FLAGS                                                           \
+	(SLUICE_DOMAIN_CALLER_IOVA | SLUICE_DOMAIN_VA_LOOKUP |                 \
+	 SLUICE_DOMAIN_REVIVE | SLUICE_DOMAIN_NO_REVIVE)
 
 void domain_log(struct sluice_domain *domain, enum sluice_log_level level,
                 const char *fmt, ...)
@@ -51,9 +54,12 @@ static int check_cfg(struct sluice_domain_cfg *cfg)
 		               (int)cfg->backend);
 	if (cfg->mode != SLUICE_MODE_STRICT && cfg->mode != SLUICE_MODE_LAZY)
 		return msg_fmt(-EINVAL, "unknown mode %d", (int)cfg->mode);
-	if (cfg->flags & ~(SLUICE_DOMAIN_CALLER_IOVA | SLUICE_DOMAIN_VA_LOOKUP))
+	if (cfg->flags & ~DOMAIN_FLAGS)
 		return msg_fmt(-EINVAL, "unknown domain flags 0x%x",
 		               cfg->flags);
+	rc = revive_check(cfg);
+	if (rc)
+		return rc;
 	if (cfg->first > cfg->last ||
 	    !aligned_lg2(cfg->first, SLUICE_PAGE_LG2) ||
 	    (cfg->last && !aligned_lg2(cfg->last + 1, SLUICE_PAGE_LG2)))

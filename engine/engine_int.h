@@ -16,6 +16,7 @@
 #include "engine/backend/backend.h"
 #include "engine/exposure.h"
 #include "engine/iova.h"
+#include "engine/revive.h"
 #include "groups/grp.h"
 #include "iotlb/iotlb.h"
 #include "pagetable/pt.h"
@@ -85,15 +86,20 @@ struct pend {
 	uint8_t flags; /* PEND_* */
 	uint8_t state; /* enum pend_state */
 };
-/* Pages of unmaps in flight, counted by their low bits: a quick "no" for a map
- * whose IOVA the caller chose. Larger unmaps are only counted. */
+/* For each of some numbers that pages share, by their low bits, the ticket of
+ * the last unmap of such a page: a quick "no" for a map whose IOVA the caller
+ * chose. Of larger unmaps only the last is kept. */
 #define FILTER_SLOTS 256
 #define FILTER_MAX_PAGES 64
 struct pend_filter {
-	uint32_t nr_large;
-	uint16_t nr[FILTER_SLOTS]; /* at most max_inflight each */
+	uint64_t large;
+	uint64_t last[FILTER_SLOTS];
 };
 #define PEND_NOTIFY 0x1 /* post a completion */
+/* The range stays in use: a ring's slots, or a mapping that was revived. The
+ * ticket passes like any other, but neither the allocator nor the backend gets
+ * the range back. */
+#define PEND_STAYS 0x2
 enum pend_state { PEND_WAITS, PEND_AT_BACKEND, PEND_DONE };
 
 /* Single-writer counters, see struct sluice_domain_stats. */
@@ -103,6 +109,7 @@ struct view_stats {
 	au64 misses, faults;
 	au64 invalidations, posts, flushes;
 	au64 waiting_since; /* ticks; 0: nothing waits */
+	au64 revived;
 };
 
 #define REFUSED_MAX 16
@@ -120,7 +127,8 @@ struct sluice_view {
 	struct iova_cache *iova; /* NULL: the caller chooses */
 	uint32_t reader;         /* number in the log: the lane's id */
 	bool lazy;
-	bool plain; /* soft, without a VA side */
+	/* Soft, without a VA side; nothing is revived. */
+	bool plain;
 	/* Is in the lane's list of views to poll; and may be asleep in the
 	 * log: whoever wakes it puts it into the lane's inbox, once. */
 	bool awake, asleep;
@@ -154,6 +162,8 @@ struct sluice_view {
 	struct pt_freed freed_new, freed_wait;
 	uint64_t freed_seq, freed_new_seq;
 
+	struct revive *revive; /* NULL: mappings are not revived */
+	uint32_t nr_rings;
 	uint32_t nr_maps_inflight; /* at the backend */
 	/* Tickets of unmaps that the kernel refused: they never pass. When the
 	 * list is full, none from its last entry on does. */
@@ -299,6 +309,7 @@ struct map_args {
 int map_leaves(struct sluice_view *view, uint64_t iova,
                const struct be_seg *seg, uint32_t nr, uint32_t prot,
                bool *ret_undone);
+int map_error(int rc); /* sets the message that fits */
 int kernel_map(struct sluice_view *view, const struct map_args *args,
                uint64_t iova);
 bool kernel_unmap(struct sluice_view *view, uint64_t pend);

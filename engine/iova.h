@@ -49,6 +49,10 @@ int iova_space_reserve(struct iova_space *space, uint64_t first, uint64_t last);
 bool iova_space_is_reserved(const struct iova_space *space, uint64_t first,
                             uint64_t last);
 
+/* Is the first or the last page of it reserved? */
+bool iova_space_touches_reserved(const struct iova_space *space, uint64_t first,
+                                 uint64_t last);
+
 /* Whole granules, straight from the space: arenas and ranges of a granule or
  * more. Any thread, lock-free. Lengths are rounded up to granules. -ENOSPC. */
 int iova_space_alloc(struct iova_space *space, uint64_t len, unsigned align_lg2,

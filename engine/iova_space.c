@@ -273,6 +273,21 @@ bool iova_space_is_reserved(const struct iova_space *sp, uint64_t first,
 	}
 }
 
+bool iova_space_touches_reserved(const struct iova_space *sp, uint64_t first,
+                                 uint64_t last)
+{
+	for (unsigned i = 0; i < sp->nr_zones; i++) {
+		const struct iova_zone *z = &sp->zone[i];
+
+		/* Most spaces have nothing reserved near. */
+		if (first <= ld_rlx(&z->reserved_last) &&
+		    last >= ld_rlx(&z->reserved_first))
+			return iova_space_is_reserved(sp, first, first) ||
+			       iova_space_is_reserved(sp, last, last);
+	}
+	return false;
+}
+
 static bool is_usable(const struct iova_space *sp, uint64_t first,
                       uint64_t last)
 {

@@ -205,7 +205,7 @@ int map_leaves(struct sluice_view *view, uint64_t iova,
 	return rc;
 }
 
-static int map_error(int rc)
+int map_error(int rc)
 {
 	switch (rc) {
 	case -EEXIST:
@@ -355,7 +355,9 @@ static noinline int map_any(struct sluice_view *view,
 	if (likely(rc == 0))
 		rc = check_req(req);
 	if (likely(rc == 0)) {
-		if (likely(!view->domain->be)) {
+		if (view->revive && revive_map(view, req, iova)) {
+			rc = 0;
+		} else if (likely(!view->domain->be)) {
 			rc = map_one_soft(view, req, iova);
 		} else {
 			iov = (struct iovec){(void *)(uintptr_t)req->va,

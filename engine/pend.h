@@ -17,9 +17,8 @@ static inline bool near_block(uint64_t iova, uint64_t len)
 	return (iova ^ (iova + len - 1)) >> PT_NEAR_LG2 == 0;
 }
 
-/* Counts the pages of an unmap, for view_is_pending(). */
-void pend_filter_count(struct sluice_view *view, uint64_t iova, uint64_t len,
-                       int add);
+/* Keeps the ticket of an unmap, the newest, for view_is_pending(). */
+void pend_filter_add(struct sluice_view *view, uint64_t iova, uint64_t len);
 
 /* Adds a record to the batch that cannot be joined to the last one. */
 void view_note_new(struct sluice_view *view, uint64_t first, uint64_t last);
@@ -64,7 +63,7 @@ static inline void view_retire(struct sluice_view *view, uint64_t iova,
 	p->flags = flags;
 	p->state = PEND_WAITS;
 	if (unlikely(!view->iova))
-		pend_filter_count(view, iova, len, 1);
+		pend_filter_add(view, iova, len);
 	view->pend_bytes += len;
 }
 

@@ -43,13 +43,8 @@ static always_inline bool find_near(struct sluice_view_hot *hot,
 		return false;
 	to = pt_near_oa(near, w);
 	hot->filled = 1;
-	hot->tlb[addr >> SLUICE_PAGE_LG2 & hot->tlb_mask] =
-	        (struct sluice_tlb_entry){
-	                .first = first,
-	                .span = SLUICE_PAGE_SIZE - 1,
-	                .delta = to - first,
-	                .prot = pt_near_prot(near, w),
-	        };
+	hot->tlb[addr >> SLUICE_PAGE_LG2 & hot->tlb_mask] = tlb_entry(
+	        first, SLUICE_PAGE_SIZE, to - first, pt_near_prot(near, w));
 	*ret_to = to + (addr - first);
 	return true;
 }
@@ -83,7 +78,8 @@ static noinline int64_t translate_far(struct sluice_view *view, uint64_t iova,
 	e = tlb_find_large(&view->hot, iova, access);
 	if (e) {
 		*ret_oa = iova + e->delta;
-		return (int64_t)min_u64(len, e->span - (iova - e->first) + 1);
+		return (int64_t)min_u64(len, (e->size[0] | e->size[1]) -
+		                                     (iova - e->first));
 	}
 	ctr_add(&view->st.misses, 1);
 	rc = pt_walk_near(view->pt, &view->near, iova, &leaf);
@@ -202,7 +198,7 @@ static noinline int64_t va_far(struct sluice_view *view, uint64_t va,
 	e = tlb_find_large(&view->va, va, SLUICE_READ);
 	if (e) {
 		*ret_iova = va + e->delta;
-		return (int64_t)min_u64(len, e->span - (va - e->first) + 1);
+		return (int64_t)min_u64(len, e->size[0] - (va - e->first));
 	}
 	ctr_add(&view->st.misses, 1);
 	if (pt_walk_near(view->domain->rev, &view->va_near, va, &leaf))

@@ -106,7 +106,8 @@ static noinline int unmap_any(struct sluice_view *view, sluice_iova_t iova,
 
 	rc = check_unmap(view, iova, len, &last);
 	if (likely(rc == 0)) {
-		n = unmap_leaves(view->domain, view, iova, last);
+		n = view->revive ? revive_unmap(view, iova, last)
+		                 : unmap_leaves(view->domain, view, iova, last);
 		if (unlikely(n < 0))
 			rc = unmap_error((int)n);
 	}

@@ -14,22 +14,18 @@ bool view_idle(const struct sluice_view *view)
 	       !view->freed_wait.head;
 }
 
-void pend_filter_count(struct sluice_view *view, uint64_t iova, uint64_t len,
-                       int add)
+void pend_filter_add(struct sluice_view *view, uint64_t iova, uint64_t len)
 {
 	struct pend_filter *f = &view->filter;
 	uint64_t page = iova >> SLUICE_PAGE_LG2;
 	uint64_t nr = len >> SLUICE_PAGE_LG2;
 
-	if (nr > FILTER_MAX_PAGES) {
-		f->nr_large += (uint32_t)add;
+	if (unlikely(nr > FILTER_MAX_PAGES)) {
+		f->large = view->tail;
 		return;
 	}
-	for (uint64_t i = 0; i < nr; i++) {
-		uint16_t *c = &f->nr[(page + i) % FILTER_SLOTS];
-
-		*c = (uint16_t)(*c + add);
-	}
+	for (uint64_t i = 0; i < nr; i++)
+		f->last[(page + i) % FILTER_SLOTS] = view->tail;
 }
 
 /* False: certainly none of these pages waits for its ticket. */
@@ -40,10 +36,10 @@ static bool filter_maybe(const struct sluice_view *view, uint64_t iova,
 	uint64_t page = iova >> SLUICE_PAGE_LG2;
 	uint64_t nr = (last >> SLUICE_PAGE_LG2) - page + 1;
 
-	if (view->iova || f->nr_large || nr > FILTER_MAX_PAGES)
+	if (view->iova || f->large > view->passed || nr > FILTER_MAX_PAGES)
 		return true;
 	for (uint64_t i = 0; i < nr; i++)
-		if (f->nr[(page + i) % FILTER_SLOTS])
+		if (f->last[(page + i) % FILTER_SLOTS] > view->passed)
 			return true;
 	return false;
 }
@@ -166,18 +162,15 @@ static uint64_t expose(struct sluice_view *view, uint64_t since, uint64_t nr)
 	return nr;
 }
 
-/* The rare ends of an unmap: a range that the kernel did not give back is never
- * reused, and its ticket never passes; a caller who chooses IOVAs is told when
- * one may be used again. */
-static noinline bool end_oddly(struct sluice_view *view, const struct pend *p,
-                               uint64_t ticket)
+/* At a backend: a range that the kernel did not give back is never reused, and
+ * its ticket never passes. */
+static noinline bool end_at_backend(struct sluice_view *view,
+                                    const struct pend *p, uint64_t ticket)
 {
 	if (p->result)
 		refuse_ticket(view, ticket);
-	else if (view->iova)
+	else if (view->iova && !(p->flags & PEND_STAYS))
 		iova_free(view->iova, p->iova, p->len);
-	if (!view->iova)
-		pend_filter_count(view, p->iova, p->len, -1);
 	return p->result;
 }
 
@@ -190,12 +183,12 @@ static void end_done(struct sluice_view *view, uint64_t to)
 	uint64_t pages = view->pend_bytes >> SLUICE_PAGE_LG2;
 	uint64_t since = 0, from = view->passed, nr = 0;
 	uint64_t bytes = 0, i = view->passed;
-	bool plain = view->iova && !view->domain->be;
+	bool soft = !view->domain->be;
 
 	for (; i != to; i++) {
 		struct pend *p = &view->pend[i & view->pend_mask];
 
-		if (!plain && p->state != PEND_DONE)
+		if (!soft && p->state != PEND_DONE)
 			break;
 		/* Seldom: a batch has the time of its first. */
 		if (unlikely(p->ticks != since)) {
@@ -203,11 +196,13 @@ static void end_done(struct sluice_view *view, uint64_t to)
 			from = i;
 			since = p->ticks;
 		}
-		if (likely(plain)) {
+		if (unlikely(!soft)) {
+			if (end_at_backend(view, p, i + 1)) {
+				nr += expose(view, since, i - from);
+				from = i + 1;
+			}
+		} else if (view->iova && likely(!(p->flags & PEND_STAYS))) {
 			iova_free(view->iova, p->iova, p->len);
-		} else if (end_oddly(view, p, i + 1)) {
-			nr += expose(view, since, i - from);
-			from = i + 1;
 		}
 		bytes += p->len;
 	}
@@ -231,11 +226,13 @@ static void advance(struct sluice_view *view)
 		if (!log_has_passed(view, p->log_seq))
 			break;
 		if (unlikely(view->domain->be)) {
-			if (!kernel_unmap(view, i))
-				break;
-			p->state = PEND_AT_BACKEND;
-		} else {
-			p->state = PEND_DONE;
+			if (p->flags & PEND_STAYS) {
+				p->state = PEND_DONE;
+			} else {
+				if (!kernel_unmap(view, i))
+					break;
+				p->state = PEND_AT_BACKEND;
+			}
 		}
 	}
 	view->submitted = i;
@@ -340,6 +337,7 @@ void view_stats_add(struct sluice_domain_stats *sum,
 	sum->faults += ld_rlx(&st->faults);
 	sum->invalidations += ld_rlx(&st->invalidations);
 	sum->posts += ld_rlx(&st->posts);
+	sum->revived += ld_rlx(&st->revived);
 	sum->view_flushes += ld_rlx(&st->flushes);
 	since = ld_rlx(&st->waiting_since);
 	now = ticks_now();

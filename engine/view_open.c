@@ -21,6 +21,7 @@ static void view_free(struct sluice_view *view)
 	pt_near_destroy(&view->near);
 	pt_near_destroy(&view->va_near);
 	free(view->log_side.holds);
+	free(view->revive);
 	free(view->pend);
 	free(view);
 }
@@ -70,9 +71,11 @@ static int view_alloc(struct sluice_lane *lane, struct sluice_domain *domain,
 	view->reader = lane->id;
 	view->lazy = domain->cfg.mode == SLUICE_MODE_LAZY;
 	view->pend_mask = ring - 1;
-	view->plain = !domain->be && !domain->rev;
 	view->pend = calloc(ring, sizeof(*view->pend));
 	rc = view->pend ? view_alloc_sides(view) : -ENOMEM;
+	if (!rc)
+		rc = revive_create(domain, &view->revive);
+	view->plain = !domain->be && !domain->rev && !view->revive;
 	if (rc) {
 		view_free(view);
 		return rc;
@@ -185,6 +188,11 @@ int sluice_view_close(struct sluice_view *view)
 	if (!view_idle(view))
 		return msg_lit(-EBUSY, "requests of this view are in flight: "
 		                       "call sluice_drain() first");
+	if (view->nr_rings)
+		return msg_fmt(-EBUSY,
+		               "%u rings of this view are there: call "
+		               "sluice_ring_destroy() first",
+		               view->nr_rings);
 	if (view->log_side.holds->nr)
 		return msg_fmt(-EBUSY,
 		               "%u ranges of this view are held: call "

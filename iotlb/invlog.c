@@ -44,8 +44,10 @@ uint64_t invlog_post_begin(struct invlog *log, uint32_t reader, uint32_t n,
 		if (unlikely(ld_rlx(&log->nr_used) <= reader))
 			invlog_raise(log, reader);
 		p = &log->poster[INVLOG_ANON + reader];
-		/* Seen by all who take a later position, through head. */
-		st_rlx(&p->at, low);
+		/* Seen by all who take a later position, through head. Release:
+		 * pairs with settle; who reads this and not the idle mark
+		 * before it knows as well that the post before is over. */
+		st_rel(&p->at, low);
 	} else {
 		p = claim_anon(log, low);
 	}

@@ -28,6 +28,17 @@
 int tlb_create(uint32_t entries, struct sluice_view_hot *ret_hot);
 void tlb_destroy(struct sluice_view_hot *hot);
 
+static inline struct sluice_tlb_entry tlb_entry(uint64_t first, uint64_t size,
+                                                uint64_t delta, uint32_t prot)
+{
+	return (struct sluice_tlb_entry){
+	        .first = first,
+	        .delta = delta,
+	        .size = {prot & SLUICE_READ ? size : 0,
+	                 prot & SLUICE_WRITE ? size : 0},
+	};
+}
+
 /* Caches the extent [first, last] -> first + delta for the page of iova, which
  * lies inside. An extent is one leaf: 4 KiB or larger, naturally aligned, and
  * dies whole. */
@@ -49,7 +60,7 @@ static inline void tlb_drop_page(struct sluice_view_hot *hot, uint64_t first)
 	        &hot->tlb[first >> SLUICE_PAGE_LG2 & hot->tlb_mask];
 
 	if (e->first == first)
-		e->prot = 0;
+		e->size[0] = e->size[1] = 0;
 }
 void tlb_flush(struct sluice_view_hot *hot);
 

@@ -57,16 +57,12 @@ void tlb_destroy(struct sluice_view_hot *hot)
 void tlb_fill(struct sluice_view_hot *hot, uint64_t iova, uint64_t first,
               uint64_t last, uint64_t delta, uint32_t prot)
 {
-	struct sluice_tlb_entry e = {
-	        .first = first,
-	        .span = last - first,
-	        .delta = delta,
-	        .prot = prot & SLUICE_RW,
-	};
+	struct sluice_tlb_entry e =
+	        tlb_entry(first, last - first + 1, delta, prot);
 
 	hot->filled = 1;
 	*tlb_slot(hot, iova) = e;
-	if (likely(e.span < mask64(TLB_LARGE_LG2)))
+	if (likely(last - first < mask64(TLB_LARGE_LG2)))
 		return;
 	hot->low = min_u64(hot->low, first);
 	hot->high = max_u64(hot->high, last);
@@ -81,7 +77,7 @@ const struct sluice_tlb_entry *tlb_find_large(struct sluice_view_hot *hot,
 	if (!tlb_may_be_large(hot, iova, iova))
 		return NULL;
 	e = tlb_large_slot(hot, iova);
-	if (iova - e->first > e->span || access & ~e->prot)
+	if (iova - e->first >= sluice_tlb_size(e, access))
 		return NULL;
 	*tlb_slot(hot, iova) = *e;
 	return e;
@@ -96,8 +92,8 @@ static bool drop_scan(struct sluice_view_hot *hot, uint64_t first,
 		struct sluice_tlb_entry *e = &hot->tlb[i];
 
 		if (tlb_overlaps(e, first, last))
-			e->prot = 0;
-		left |= e->prot;
+			e->size[0] = e->size[1] = 0;
+		left |= e->size[0] | e->size[1];
 	}
 	return left == 0;
 }

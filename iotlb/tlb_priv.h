@@ -37,16 +37,16 @@ static inline bool tlb_may_be_large(const struct sluice_view_hot *hot,
 static inline bool tlb_overlaps(const struct sluice_tlb_entry *e,
                                 uint64_t first, uint64_t last)
 {
-	return e->first <= last && e->first + e->span >= first;
+	uint64_t size = e->size[0] | e->size[1];
+
+	return e->first <= last && e->first + (size - 1) >= first && size;
 }
 
-/* Prot 0 alone makes an entry empty: the hit path asks for at least one
- * permission and finds none, whatever the other words say. */
 static inline void tlb_probe(struct sluice_tlb_entry *e, uint64_t first,
                              uint64_t last)
 {
 	if (tlb_overlaps(e, first, last))
-		e->prot = 0;
+		e->size[0] = e->size[1] = 0;
 }
 
 #endif

@@ -33,7 +33,8 @@ bool pt_table_empty(const struct pt *pt, const au64 *t, unsigned level)
 	unsigned nr = pt_slots(f, &pt->geo, level, PT_LEVELS_MAX);
 
 	if (pt_run_empty(f, pt, t, nr, level))
-		return true;
+		return level ||
+		       ld_rlx(pt_counter(pt, t, 0)) >> PT_HOLD_LG2 == 0;
 	if (level == 0)
 		return false;
 	for (unsigned i = 0; i < nr; i++) {

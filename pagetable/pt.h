@@ -266,4 +266,56 @@ static always_inline uint32_t pt_near_prot(const struct pt_near *near,
 	return prot;
 }
 
+/* ---- windows ---- */
+
+/* A range of single pages whose tables are there and stay until the window is
+ * closed: a leaf in it is one store. Only the owner of the range maps and
+ * unmaps in it, by these calls; walkers do not care. Tables below a window are
+ * neither replaced by a large leaf (-EEXIST) nor reclaimed. Not for tables that
+ * are shared. */
+struct pt_window {
+	struct pt *pt;
+	uint64_t word[4]; /* a leaf to address 0, by prot; 0: cannot be said */
+	uint32_t nr_tables;
+	uint32_t first; /* slot of page 0 in the first table */
+	uint32_t mask;  /* slots of a table - 1 */
+	uint8_t page_lg2, index_lg2, oa_shr;
+	au64 *table[];
+};
+
+/* Control. -EINVAL, -ENOMEM, -EEXIST (a large leaf is in the way), -EOPNOTSUPP
+ * (the words of the format are not that simple, or its walker does not
+ * snoop). */
+int pt_window_open(struct pt *pt, struct pagecache *pc, uint64_t iova,
+                   uint64_t last, struct pt_window **ret_window);
+/* NULL is fine. Leaves that are left stay. */
+void pt_window_close(struct pt_window *w);
+
+/* The word of a leaf; oa and prot must fit the table (word[prot] not 0). */
+static inline uint64_t pt_window_word(const struct pt_window *w, uint64_t oa,
+                                      uint32_t prot)
+{
+	return w->word[prot] | oa >> w->oa_shr;
+}
+
+/* False: the page is mapped already, by somebody who should not. */
+static inline bool pt_window_set(const struct pt_window *w, uint64_t page,
+                                 uint64_t oa, uint32_t prot)
+{
+	uint64_t at = w->first + page;
+	au64 *slot = &w->table[at >> w->index_lg2][at & w->mask];
+
+	if (unlikely(ld_rlx(slot)))
+		return false;
+	/* Pairs with pt_load of a walk. */
+	st_rel(slot, pt_window_word(w, oa, prot));
+	return true;
+}
+
+/* The same for nr pages, all or none. */
+bool pt_window_fill(const struct pt_window *w, uint64_t page, uint64_t nr,
+                    uint64_t oa, uint32_t prot);
+/* Pages that are not mapped are fine. */
+void pt_window_clear(const struct pt_window *w, uint64_t page, uint64_t nr);
+
 #endif

@@ -250,6 +250,8 @@ int pt_detach(struct pt *pt, struct pagecache *pc, uint64_t iova, uint64_t last,
 /* The pool's count of other holders of a table; of a table that nobody holds
  * any more, its place in a list. */
 au32 *pt_counter(const struct pt *pt, const au64 *t, unsigned level);
+/* Its bits from here on count the windows that hold a table of level 0. */
+#define PT_HOLD_LG2 22u
 /* Lets a table go that a shared link named: the last holder unlinks it. */
 void pt_drop(struct pt *pt, uint64_t link, unsigned level,
              struct pt_freed *freed);

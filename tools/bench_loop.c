@@ -14,6 +14,7 @@
 #include "tools/ticks.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,10 +157,13 @@ static ALWAYS_INLINE int unmap_one(struct bench_worker *w, struct how_to h,
 
 /* Polls while the engine asks for it: too many requests in flight, or, for a
  * bounded time, no room until tickets pass. */
-static int patient(struct bench_worker *w, int rc)
+static int patient(struct bench_worker *w, int rc, uint32_t tries)
 {
 	if (rc != -EAGAIN && rc != -ENOSPC && rc != -ENOBUFS)
 		return 0;
+	/* The lane that tickets wait for may not be running at all. */
+	if (tries > 1000)
+		sched_yield();
 	reap(w);
 	return 1;
 }
@@ -176,7 +180,7 @@ static ALWAYS_INLINE int map_batch(struct bench_worker *w, struct how_to h,
 		int rc = map_one(w, h, len, i);
 
 		for (uint32_t n = 0; rc < 0 && n < 1000000; n++) {
-			if (!patient(w, rc))
+			if (!patient(w, rc, n))
 				break;
 			rc = map_one(w, h, len, i);
 		}
@@ -204,7 +208,7 @@ static ALWAYS_INLINE int unmap_batch(struct bench_worker *w, struct how_to h,
 		int rc = unmap_one(w, h, len, i, start);
 
 		for (uint32_t n = 0; rc < 0 && n < 1000000; n++) {
-			if (!patient(w, rc))
+			if (!patient(w, rc, n))
 				break;
 			rc = unmap_one(w, h, len, i, start);
 		}

@@ -46,6 +46,28 @@ static inline uint32_t idxstack_pop(struct idxstack *s)
 	}
 }
 
+/* Up to n at once, for one exchange; idx[0] was on top. Returns how many. Links
+ * that change on the way, or belong to a number that left, are never used: the
+ * tag has moved then, and the exchange fails. */
+static inline uint32_t idxstack_pop_many(struct idxstack *s, uint32_t *idx,
+                                         uint32_t n)
+{
+	/* Pairs with the release in idxstack_push: the links are visible. */
+	uint64_t head = ld_acq(&s->head);
+	uint32_t k, at;
+
+	do {
+		k = 0;
+		for (at = (uint32_t)head; k < n && at != IDXSTACK_NONE; k++) {
+			idx[k] = at;
+			at = ld_rlx(&s->next[at]);
+		}
+		if (k == 0)
+			return 0;
+	} while (!cas_acqrel(&s->head, &head, idxstack_pack(head, at)));
+	return k;
+}
+
 /* All n at once, idx[n - 1] on top; n > 0. */
 static inline void idxstack_push(struct idxstack *s, const uint32_t *idx,
                                  uint32_t n)

@@ -77,8 +77,8 @@ static inline void drop_one(struct sluice_view_hot *hot, uint64_t first,
 
 	if (unlikely((first ^ last) >> SLUICE_PAGE_LG2))
 		tlb_drop(hot, first, last);
-	else if (e->first <= last && e->first + e->span >= first)
-		e->prot = 0;
+	else if (e->first == first)
+		e->size[0] = e->size[1] = 0;
 }
 
 #endif

@@ -99,7 +99,7 @@ static void check_once(const struct way *way, void *ctx, const struct shape *s,
 		rig_check(way->passed(ctx, 0, domain, ticket) ? -1 : 0,
 		          "passed before all have polled");
 		way->poll(ctx, l);
-		rig_check(hot_of(s, l, domain)->tlb[1].prot ? -1 : 0,
+		rig_check(hot_of(s, l, domain)->tlb[1].size[0] ? -1 : 0,
 		          "an entry outlived its record");
 	}
 	way->poll(ctx, 0);

@@ -85,8 +85,11 @@ SLUICE_API SLUICE_MUST_CHECK int sluice_arena_alloc(struct sluice_arena *arena,
  * sluice_arena_get() - one slot of slot_size bytes.
  * sluice_arena_put() - give it back; any lane may.
  *
+ * A lane keeps slots that it put back for its own next gets: at most 126, and
+ * at most one in 16 of the arena (but one). Other lanes get the rest, and those
+ * of lanes that were closed.
  * Thread: lane. Blocks: never. get returns: 0, -ENOBUFS when every slot is out
- * (slots parked at other lanes count as out), -EOPNOTSUPP without slots.
+ * or kept by another lane, -EOPNOTSUPP without slots.
  * put takes the va that get returned.
  */
 SLUICE_API SLUICE_MUST_CHECK int sluice_arena_get(struct sluice_lane *lane,

@@ -32,6 +32,17 @@ enum sluice_mode {
 #define SLUICE_DOMAIN_CALLER_IOVA 0x1u
 /* Keep the VA -> IOVA direction for sluice_va_to_iova(). */
 #define SLUICE_DOMAIN_VA_LOOKUP 0x2u
+/* A sluice_map() of memory that this view has just unmapped (same va, len and
+ * prot) brings the mapping back at its old IOVA, as long as the ticket of the
+ * unmap has not passed: no IOVA is taken and no call to the kernel made. The
+ * unmap still completes, in its turn. Kernel backends in strict mode do this
+ * unless SLUICE_DOMAIN_NO_REVIVE forbids it. In lazy mode a kernel backend must
+ * be told by SLUICE_DOMAIN_REVIVE that the caller keeps one more promise: until
+ * the ticket passes, memory is reused but not given back to the system (munmap,
+ * MADV_DONTNEED and their like), because its old pages stay pinned. A soft
+ * domain revives only with SLUICE_DOMAIN_REVIVE. */
+#define SLUICE_DOMAIN_REVIVE 0x4u
+#define SLUICE_DOMAIN_NO_REVIVE 0x8u
 
 #define SLUICE_MAX_WINDOWS 4
 
@@ -192,6 +203,7 @@ struct sluice_domain_stats {
 	uint64_t faults;        /* translations refused */
 	uint64_t invalidations; /* records posted to the log */
 	uint64_t posts;         /* times a batch of records was posted */
+	uint64_t revived;       /* maps that brought a waiting unmap back */
 	uint64_t
 	        view_flushes; /* whole IOTLBs dropped (lapped or large range) */
 	uint64_t kernel_maps; /* MAP ioctls made */

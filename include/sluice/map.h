@@ -54,7 +54,8 @@ struct sluice_map_req {
  *
  * Soft domains: done at return. Kernel backends: accepted at return, usable
  * by the device when the completion says 0; if it says an error, the IOVA is
- * already free again.
+ * already free again. A mapping that was revived (SLUICE_DOMAIN_REVIVE) is done
+ * at return on any backend.
  *
  * The memory must stay valid until the mapping's unmap has completed.
  *

@@ -14,6 +14,7 @@
 #include <sluice/lane.h>
 #include <sluice/map.h>
 #include <sluice/pagetable.h>
+#include <sluice/ring.h>
 #include <sluice/translate.h>
 
 #endif

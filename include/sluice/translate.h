@@ -13,13 +13,14 @@
 extern "C" {
 #endif
 
-/* One extent the lane has used. Owned and written by the lane alone, hence
- * no atomics. An empty entry has prot 0. */
+/* One extent the lane has used: naturally aligned, 2^n bytes. Owned and written
+ * by the lane alone, hence no atomics. */
 struct sluice_tlb_entry {
 	sluice_iova_t first;
-	uint64_t span;  /* last - first */
 	uint64_t delta; /* oa - iova, modulo 2^64 */
-	uint64_t prot;
+	/* Its size for those who read, and for those who write: 2^n bytes,
+	 * below 2^63, or 0 where that is not allowed. Both 0: empty. */
+	uint64_t size[2];
 };
 
 /* Every view begins with two of these: IOVA to OA, then VA to IOVA. Layout is
@@ -34,8 +35,22 @@ struct sluice_view_hot {
 	uint64_t filled; /* 0: nothing was cached since the last flush */
 };
 
-/* The hit: true, and *ret_to is where addr goes. len 0 and access 0 are no
- * hit. For sluice_translate() and sluice_va_to_iova(). */
+/* The size of an entry for an access; 0 for what is no access. */
+static inline uint64_t sluice_tlb_size(const struct sluice_tlb_entry *e,
+                                       uint32_t access)
+{
+	if (access - 1 >= SLUICE_RW)
+		return 0;
+	return e->size[access >> 1] & e->size[!(access & SLUICE_READ)];
+}
+
+/*
+ * The hit: true, and *ret_to is where addr goes. For sluice_translate() and
+ * sluice_va_to_iova(); empty and very long requests are no hit.
+ *
+ * Two offsets lie below a power of two when their bits together do; an address
+ * below first has an offset beyond any size.
+ */
 static inline int sluice_tlb_hit(const struct sluice_view_hot *hot,
                                  uint64_t addr, uint64_t len, uint32_t access,
                                  uint64_t *ret_to)
@@ -44,8 +59,9 @@ static inline int sluice_tlb_hit(const struct sluice_view_hot *hot,
 	        &hot->tlb[(addr >> SLUICE_PAGE_LG2) & hot->tlb_mask];
 	uint64_t off = addr - e->first;
 
-	if (SLUICE_LIKELY(off <= e->span && len - 1 <= e->span - off &&
-	                  (access & ~e->prot) == 0 && access != 0)) {
+	if (SLUICE_LIKELY((off | (off + (len - 1))) <
+	                          sluice_tlb_size(e, access) &&
+	                  len - 1 <= UINT32_MAX)) {
 		*ret_to = addr + e->delta;
 		return 1;
 	}

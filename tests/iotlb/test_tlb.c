@@ -53,8 +53,8 @@ static void empty_never_hits(void **state)
 	for (unsigned i = 0; i < ENTRIES; i++)
 		assert_false(cached(view, i * PAGE, &oa));
 	for (unsigned i = 0; i < ENTRIES; i++)
-		view->hot.tlb[i] = (struct sluice_tlb_entry){
-		        .first = 0, .span = UINT64_MAX, .delta = 1};
+		view->hot.tlb[i] =
+		        (struct sluice_tlb_entry){.first = 0, .delta = 1};
 	for (uint32_t access = 0; access < 8; access++)
 		assert_int_equal(sluice_translate(view, PAGE, 1, access, &oa),
 		                 -EFAULT);
@@ -88,6 +88,38 @@ static void hit(void **state)
 	/* Same slot, other page. */
 	assert_false(has(view, (5 + ENTRIES) * PAGE));
 	assert_int_equal(oa, 0x7008);
+}
+
+/* Lengths and offsets whose sum wraps around or whose bits look harmless. */
+static void odd_lengths(void **state)
+{
+	static const uint64_t len[] = {1,          2,          4095,
+	                               4096,       4097,       8192,
+	                               UINT32_MAX, 1ull << 32, (1ull << 32) + 1,
+	                               1ull << 63, -4096ull,   -4095ull,
+	                               -9ull,      -1ull,      0};
+	struct sluice_view *view = *state;
+
+	tlb_fill(&view->hot, 64 * PAGE, 64 * PAGE, 65 * PAGE - 1, 0, SLUICE_RW);
+	for (unsigned i = 0; i < NR_OF(len); i++) {
+		for (uint64_t off = 0; off < PAGE; off++) {
+			uint64_t oa;
+			bool fits = len[i] && len[i] <= PAGE - off;
+
+			assert_int_equal(sluice_translate(view, 64 * PAGE + off,
+			                                  len[i], SLUICE_RW,
+			                                  &oa),
+			                 fits ? (int64_t)len[i] : -EFAULT);
+			/* Below it, by so much that a sum comes out inside. */
+			assert_int_equal(
+			        sluice_translate(view, 64 * PAGE - 1 - off,
+			                         len[i], SLUICE_RW, &oa),
+			        -EFAULT);
+			assert_int_equal(sluice_translate(view, off, len[i],
+			                                  SLUICE_RW, &oa),
+			                 -EFAULT);
+		}
+	}
 }
 
 /* Bits of prot that are no permission do not make an access legal. */
@@ -221,7 +253,8 @@ static void random_model(void **state)
 			if (model[i].nr >= nr && model[i].nr < nr + pages)
 				model[i].pages = 0;
 		for (unsigned i = 0; i < ENTRIES; i++)
-			assert_int_equal(view->hot.tlb[i].prot != 0,
+			assert_int_equal((view->hot.tlb[i].size[0] |
+			                  view->hot.tlb[i].size[1]) != 0,
 			                 model[i].pages != 0);
 	}
 }
@@ -330,7 +363,7 @@ int main(void)
 	        T(prot_is_masked), T(neighbours_stay),  T(first_and_last_page),
 	        T(large_extents),  T(big_range),        T(flush),
 	        T(random_model),   T(large_are_found),  T(large_model),
-	        T(flush_twice),
+	        T(flush_twice),    T(odd_lengths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,11 +14,12 @@
  * than they are executed in.
  *
  * The including file sets NTHR, NATOM (atomic locations 0..), NLOC (NATOM to
- * NLOC - 1: plain memory, see own()), and WIDE when a location has more than
- * 8 values. Views are packed: a field of FW bits for each location, its top
+ * NLOC - 1: plain memory, see OWNS()), and NMSG, the most values a location
+ * may have, up to 16; a run that wants more hits a bound, which is no
+ * violation. Views are packed: a field of FW bits for each location, its top
  * bit clear.
  */
-#ifdef WIDE
+#if NMSG > 8
 #define FW 5
 #define FPW 6
 #define TSMASK 15
@@ -31,7 +32,6 @@
 #define TOPS -2004318072 /* 0x88888888 */
 #define ONES 286331153   /* 0x11111111 */
 #endif
-#define NMSG (TSMASK + 1)
 
 #define RLX 0
 #define ACQ 1
@@ -111,7 +111,7 @@ inline acquire(t, l, k)
  * sequence. */
 inline append(t, l, v, o)
 {
-	bound_hit = last[l] >= TSMASK;
+	bound_hit = last[l] >= NMSG - 1;
 	assert(!bound_hit);
 	last[l]++;
 	val[M(l, last[l])] = v;
@@ -195,18 +195,40 @@ inline load(t, l, r, o)
 	:: d_step { MAY_READ(t, l, 1, o) -> fetch(t, l, 1, r, o) }
 	:: d_step { MAY_READ(t, l, 2, o) -> fetch(t, l, 2, r, o) }
 	:: d_step { MAY_READ(t, l, 3, o) -> fetch(t, l, 3, r, o) }
+#if NMSG > 4
 	:: d_step { MAY_READ(t, l, 4, o) -> fetch(t, l, 4, r, o) }
+#endif
+#if NMSG > 5
 	:: d_step { MAY_READ(t, l, 5, o) -> fetch(t, l, 5, r, o) }
+#endif
+#if NMSG > 6
 	:: d_step { MAY_READ(t, l, 6, o) -> fetch(t, l, 6, r, o) }
+#endif
+#if NMSG > 7
 	:: d_step { MAY_READ(t, l, 7, o) -> fetch(t, l, 7, r, o) }
-#if TSMASK > 7
+#endif
+#if NMSG > 8
 	:: d_step { MAY_READ(t, l, 8, o) -> fetch(t, l, 8, r, o) }
+#endif
+#if NMSG > 9
 	:: d_step { MAY_READ(t, l, 9, o) -> fetch(t, l, 9, r, o) }
+#endif
+#if NMSG > 10
 	:: d_step { MAY_READ(t, l, 10, o) -> fetch(t, l, 10, r, o) }
+#endif
+#if NMSG > 11
 	:: d_step { MAY_READ(t, l, 11, o) -> fetch(t, l, 11, r, o) }
+#endif
+#if NMSG > 12
 	:: d_step { MAY_READ(t, l, 12, o) -> fetch(t, l, 12, r, o) }
+#endif
+#if NMSG > 13
 	:: d_step { MAY_READ(t, l, 13, o) -> fetch(t, l, 13, r, o) }
+#endif
+#if NMSG > 14
 	:: d_step { MAY_READ(t, l, 14, o) -> fetch(t, l, 14, r, o) }
+#endif
+#if NMSG > 15
 	:: d_step { MAY_READ(t, l, 15, o) -> fetch(t, l, 15, r, o) }
 #endif
 	fi
@@ -214,29 +236,51 @@ inline load(t, l, r, o)
 
 /* Strong CAS. `got` holds the expected value; when that is not what is found,
  * the found one, and `ok` is false. It may fail on a value that is old. */
-#define MAY_FAIL(t, l, k, got, o) (MAY_READ(t, l, k, o) && val[M(l, k)] != got)
+#define FAILS(t, l, k, got, o) (MAY_READ(t, l, k, o) && val[M(l, k)] != got)
 
 inline cas(t, l, got, v, ok, o, o2)
 {
 	if
 	:: d_step { NEWEST(l) == got -> exchange(t, l, got, v, o); ok = true }
-	:: d_step { MAY_FAIL(t, l, 0, got, o2) -> fetch(t, l, 0, got, o2); ok = false }
-	:: d_step { MAY_FAIL(t, l, 1, got, o2) -> fetch(t, l, 1, got, o2); ok = false }
-	:: d_step { MAY_FAIL(t, l, 2, got, o2) -> fetch(t, l, 2, got, o2); ok = false }
-	:: d_step { MAY_FAIL(t, l, 3, got, o2) -> fetch(t, l, 3, got, o2); ok = false }
-	:: d_step { MAY_FAIL(t, l, 4, got, o2) -> fetch(t, l, 4, got, o2); ok = false }
-	:: d_step { MAY_FAIL(t, l, 5, got, o2) -> fetch(t, l, 5, got, o2); ok = false }
-	:: d_step { MAY_FAIL(t, l, 6, got, o2) -> fetch(t, l, 6, got, o2); ok = false }
-	:: d_step { MAY_FAIL(t, l, 7, got, o2) -> fetch(t, l, 7, got, o2); ok = false }
-#if TSMASK > 7
-	:: d_step { MAY_FAIL(t, l, 8, got, o2) -> fetch(t, l, 8, got, o2); ok = false }
-	:: d_step { MAY_FAIL(t, l, 9, got, o2) -> fetch(t, l, 9, got, o2); ok = false }
-	:: d_step { MAY_FAIL(t, l, 10, got, o2) -> fetch(t, l, 10, got, o2); ok = false }
-	:: d_step { MAY_FAIL(t, l, 11, got, o2) -> fetch(t, l, 11, got, o2); ok = false }
-	:: d_step { MAY_FAIL(t, l, 12, got, o2) -> fetch(t, l, 12, got, o2); ok = false }
-	:: d_step { MAY_FAIL(t, l, 13, got, o2) -> fetch(t, l, 13, got, o2); ok = false }
-	:: d_step { MAY_FAIL(t, l, 14, got, o2) -> fetch(t, l, 14, got, o2); ok = false }
-	:: d_step { MAY_FAIL(t, l, 15, got, o2) -> fetch(t, l, 15, got, o2); ok = false }
+	:: d_step { FAILS(t, l, 0, got, o2) -> fetch(t, l, 0, got, o2); ok = false }
+	:: d_step { FAILS(t, l, 1, got, o2) -> fetch(t, l, 1, got, o2); ok = false }
+	:: d_step { FAILS(t, l, 2, got, o2) -> fetch(t, l, 2, got, o2); ok = false }
+	:: d_step { FAILS(t, l, 3, got, o2) -> fetch(t, l, 3, got, o2); ok = false }
+#if NMSG > 4
+	:: d_step { FAILS(t, l, 4, got, o2) -> fetch(t, l, 4, got, o2); ok = false }
+#endif
+#if NMSG > 5
+	:: d_step { FAILS(t, l, 5, got, o2) -> fetch(t, l, 5, got, o2); ok = false }
+#endif
+#if NMSG > 6
+	:: d_step { FAILS(t, l, 6, got, o2) -> fetch(t, l, 6, got, o2); ok = false }
+#endif
+#if NMSG > 7
+	:: d_step { FAILS(t, l, 7, got, o2) -> fetch(t, l, 7, got, o2); ok = false }
+#endif
+#if NMSG > 8
+	:: d_step { FAILS(t, l, 8, got, o2) -> fetch(t, l, 8, got, o2); ok = false }
+#endif
+#if NMSG > 9
+	:: d_step { FAILS(t, l, 9, got, o2) -> fetch(t, l, 9, got, o2); ok = false }
+#endif
+#if NMSG > 10
+	:: d_step { FAILS(t, l, 10, got, o2) -> fetch(t, l, 10, got, o2); ok = false }
+#endif
+#if NMSG > 11
+	:: d_step { FAILS(t, l, 11, got, o2) -> fetch(t, l, 11, got, o2); ok = false }
+#endif
+#if NMSG > 12
+	:: d_step { FAILS(t, l, 12, got, o2) -> fetch(t, l, 12, got, o2); ok = false }
+#endif
+#if NMSG > 13
+	:: d_step { FAILS(t, l, 13, got, o2) -> fetch(t, l, 13, got, o2); ok = false }
+#endif
+#if NMSG > 14
+	:: d_step { FAILS(t, l, 14, got, o2) -> fetch(t, l, 14, got, o2); ok = false }
+#endif
+#if NMSG > 15
+	:: d_step { FAILS(t, l, 15, got, o2) -> fetch(t, l, 15, got, o2); ok = false }
 #endif
 	fi
 }

@@ -19,7 +19,9 @@
 #define NATOM 5
 #define NLOC 6
 #define NTHR 3
-#define WIDE
+#ifndef NMSG
+#define NMSG 13
+#endif
 #include "memory.pml"
 
 #define OFFLINE 255
@@ -51,19 +53,17 @@
 #else
 #define O_AWAY_FAIL ACQ
 #endif
-#ifdef MUTANT_AWAY_RLX
-#define O_AWAY RLX
-#else
-#ifdef MUTANT_AWAY_NO_RELEASE
+/* SPARE drops two orders that the seq_cst store of JOINING makes up for. */
+#ifdef SPARE
 #define O_AWAY ACQ
-#else
-#define O_AWAY ACQREL
-#endif
-#endif
-#ifdef MUTANT_JOINED_RLX
 #define O_JOINED RLX
 #else
+#define O_AWAY ACQREL
 #define O_JOINED ACQ
+#endif
+#ifdef MUTANT_AWAY_RLX
+#undef O_AWAY
+#define O_AWAY RLX
 #endif
 #ifdef MUTANT_PASSED_ACQ
 #define O_CURSOR_LD ACQ
@@ -228,6 +228,7 @@ inline passed()
 #endif
 	}
 	load(me, USED, nr, O_USED_LD);
+	/* Telling may be early: who compares may miss what was told. */
 	atomic {
 		if
 		:: nr > 0 -> load(me, CURSOR, cursor, O_CURSOR_LD)

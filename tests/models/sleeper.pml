@@ -19,11 +19,13 @@
 #define NLOC 7
 #define NTHR 3
 #define NVIEW 2
-#include "memory.pml"
-
 #ifndef NAPS
 #define NAPS 2
 #endif
+#ifndef NMSG
+#define NMSG 7
+#endif
+#include "memory.pml"
 
 #ifdef MUTANT_SLEEP_REL
 #define O_SLEEP ACQREL
@@ -117,8 +119,8 @@ proctype poster(byte me)
 
 	post(0);
 	if
-	:: me == 0 -> post(0)
-	:: else -> post(1)
+	:: me == 1 -> post(1)
+	:: else
 	fi;
 	d_step {
 		nr_done++;

@@ -10,6 +10,7 @@
  * posted a reader comes to the head.
  */
 #ifdef THREE
+#define NMSG 5
 #define NPOSTER 3 /* one post each, of positions 1..3 */
 #define NLINE 3
 #define FIRST 1
@@ -17,14 +18,15 @@
 #define NLOC 9
 #endif
 #ifdef NAMELESS
+#define NMSG 10
 #define NPOSTER 3 /* as above, but only two lines for whoever comes */
-#define WIDE
 #define NLINE 2
 #define FIRST 1
 #define POSTS 1
 #define NLOC 8
 #endif
 #ifndef NPOSTER
+#define NMSG 7
 #define NPOSTER 2 /* two posts each, of positions 0..3 */
 #define NLINE 2
 #define FIRST 0
@@ -177,9 +179,11 @@ inline announce()
 	od;
 	d_step { low = 0; at = 0; met = false }
 #else
-#ifndef MUTANT_NO_ANNOUNCE
+#ifdef MUTANT_NO_ANNOUNCE
+	skip
+#else
 	load(me, HEAD, low, RLX);
-#ifdef CXX20
+#ifdef MUTANT_CXX20
 	store(me, AT(line), AT_OF(low, 0), RLX);
 #else
 	store_on(me, AT(line), AT_OF(low, 0), RLX);
@@ -189,7 +193,23 @@ inline announce()
 #endif
 }
 
-/* With three posters, for the number of states: a slot is only read late. */
+inline mark()
+{
+	if
+	:: ours ->
+#ifndef MUTANT_NO_BUSY_MARK
+		put(STAMP(pos), STAMP_OF(pos) - 1, RLX);
+#endif
+#ifdef MUTANT_PUBLISH_EARLY
+		put(STAMP(pos), STAMP_OF(pos), REL);
+#endif
+		skip
+	:: else
+	fi
+}
+
+/* With three posters a slot is written in one go, for the number of states:
+ * it is read late only, and two writers are seen in whatever order. */
 #if NPOSTER > 2
 #define WRITE atomic
 #else
@@ -222,36 +242,29 @@ proctype poster(byte me, n)
 		:: else
 		fi;
 #endif
-		atomic {
-			if
-			:: line < NLINE -> slots_ours()
-			:: else
-			fi;
+		WRITE {
+			atomic {
+				if
+				:: line < NLINE -> slots_ours()
+				:: else
+				fi;
+				mark()
+			}
 			if
 			:: ours ->
-#ifndef MUTANT_NO_BUSY_MARK
-				put(STAMP(pos), STAMP_OF(pos) - 1, RLX);
-#endif
-#ifdef MUTANT_PUBLISH_EARLY
-				put(STAMP(pos), STAMP_OF(pos), REL);
-#endif
-			:: else
-			fi
-		}
-		if
-		:: ours -> WRITE {
-			put(DATA(pos), pos + 1, O_DATA);
-			put(STAMP(pos), STAMP_OF(pos), O_STAMP)
-		}
-		:: else
-		fi;
-		d_step {
-			if
-			:: line < NLINE -> append(me, AT(line), IDLE, O_IDLE)
+				put(DATA(pos), pos + 1, O_DATA);
+				put(STAMP(pos), STAMP_OF(pos), O_STAMP)
 			:: else
 			fi;
-			pos = 0;
-			ours = false
+			d_step {
+				if
+				:: line < NLINE ->
+					append(me, AT(line), IDLE, O_IDLE)
+				:: else
+				fi;
+				pos = 0;
+				ours = false
+			}
 		}
 	:: else -> break
 	od;

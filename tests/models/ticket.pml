@@ -3,8 +3,8 @@
  * Cursors and tickets of the log (iotlb/invlog.c drain, cursor.c passed): two
  * posters and two readers that walk, cache, use and poll. One poster unmaps
  * the page that is watched; the other's record comes before or after and
- * its page does not matter: what holds for one page holds for each. Slots are what
- * slots.pml shows them to be: a reader finds the record of its position or
+ * its page does not matter: what holds for one page holds for each. Slots are
+ * what slots.pml shows them to be: a reader finds the record of its position or
  * nothing, and a record may be lost; it may flush at any time (overtaken,
  * stuck, too much work). Readers are online from the start: online.pml.
  *
@@ -21,6 +21,7 @@
 #define NPOSTER 2
 #define NREADER 2
 #define NTHR 4
+#define NMSG 4
 #include "memory.pml"
 
 #define OFFLINE 255

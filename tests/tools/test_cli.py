@@ -224,6 +224,7 @@ class Replay(Case):
                     self.assertLess(s['fullest_lane'],
                                     0.51 * s['actions'] + 1)
 
+    @unittest.skipIf(AGAINST and 'glib' not in AGAINST, 'not in this build')
     def test_against(self):
         for f in self.bundled('--against', 'glib', '--translate', '1'):
             self.speed(f, 1)
@@ -233,6 +234,7 @@ class Replay(Case):
             self.assertGreater(way['ratio'], 0)
             self.assertGreater(way['best_ratio'], 0)
 
+    @unittest.skipIf(AGAINST and 'glib' not in AGAINST, 'not in this build')
     @unittest.skipIf(CPUS < 2, 'one processor: no second lane')
     def test_against_with_lanes(self):
         for f in self.bundled('--against', 'glib', '--lanes', '2'):

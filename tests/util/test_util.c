@@ -123,6 +123,7 @@ static void index_stack(void **state)
 {
 	const uint32_t some[] = {3, 1, 4};
 	struct idxstack s;
+	uint32_t many[4];
 	au32 next[8];
 
 	(void)state;
@@ -134,6 +135,14 @@ static void index_stack(void **state)
 	assert_int_equal(idxstack_pop(&s), 4);
 	assert_int_equal(idxstack_pop(&s), 3);
 	assert_int_equal(idxstack_pop(&s), 1);
+	assert_int_equal(idxstack_pop(&s), IDXSTACK_NONE);
+	assert_int_equal(idxstack_pop_many(&s, many, 4), 0);
+	idxstack_push(&s, (const uint32_t[]){3, 4, 0}, 3);
+	assert_int_equal(idxstack_pop_many(&s, many, 2), 2);
+	assert_int_equal(many[0], 0);
+	assert_int_equal(many[1], 4);
+	assert_int_equal(idxstack_pop_many(&s, many, 4), 1);
+	assert_int_equal(many[0], 3);
 	assert_int_equal(idxstack_pop(&s), IDXSTACK_NONE);
 }
 
