@@ -111,15 +111,19 @@ static always_inline void pt_chunk_fill(const struct pt_fmt *f,
 	bool same =
 	        c->cont && (f->cont == PT_CONT_NAPOT || f->cont == PT_CONT_AMD);
 	unsigned items = 1u << c->cont;
+	unsigned i = 0;
 
-	if (!same)
-		pt_run_fill(f, pt, c->slot, c->nr, first, step);
-	for (unsigned i = 0; same && i < c->nr; i += items)
-		pt_run_fill(f, pt, &c->slot[i], items, first + i * step, 0);
-	/* All items of the first entry: they must be alike. */
-	for (unsigned i = 0; (prot & PT_SW1) && i < items; i++)
+	/* All items of the first entry, which must be alike; and before the
+	 * rest: where a mapping begins, nobody finds a leaf without its mark.
+	 */
+	for (; (prot & PT_SW1) && i < items; i++)
 		pt_store(f, &c->slot[i],
 		         pt_item_word(f, g, c, first, i) | head);
+	if (!same && i < c->nr)
+		pt_run_fill(f, pt, &c->slot[i], c->nr - i, first + i * step,
+		            step);
+	for (; same && i < c->nr; i += items)
+		pt_run_fill(f, pt, &c->slot[i], items, first + i * step, 0);
 	pt_flush(pt, c->slot, c->nr);
 }
 

@@ -217,6 +217,7 @@ static void on_done(struct worker *w, const struct sluice_completion *c,
 {
 	struct buf *b;
 	struct ev *e;
+	bool agrees;
 	uint32_t d;
 
 	w->dones++;
@@ -225,13 +226,14 @@ static void on_done(struct worker *w, const struct sluice_completion *c,
 		broken("a completion with a cookie of no request", 0);
 		return;
 	}
+	agrees = fits(w, d, b, c); /* notes something itself */
 	e = note(w, EV_DONE, d, poll->begin);
 	e->cookie = c->cookie;
 	e->iova = c->iova;
 	e->len = c->len;
 	e->result = c->result;
 	e->op = c->op == SLUICE_OP_MAP ? OP_MAP : OP_UNMAP;
-	e->fits = fits(w, d, b, c);
+	e->fits = agrees;
 	if (c->op == SLUICE_OP_MAP) {
 		w->refused_maps += c->result != 0;
 		b->state = c->result ? IDLE : MAPPED;

@@ -6,7 +6,8 @@
  * memory whose ticket had passed. The same source built against a weakened
  * engine (SLUICE_MUTANT_*) must find the poison.
  *
- * Arguments: strict|lazy, operations, seed. Exit 0: clean, 3: use after
+ * Arguments: strict|lazy, operations, seed; SLUICE_STRESS_OPS and
+ * SLUICE_STRESS_SECONDS make it longer or shorter. Exit 0: clean, 3: use after
  * ticket, 1: anything else.
  */
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include <sys/mman.h>
 
 #include <sluice/sluice.h>
+#include "tests/stress.h"
 #include "util/util.h"
 
 #define LANES 4
@@ -223,7 +225,7 @@ static void *work(void *arg)
 		fail(1, "open", rc);
 		return NULL;
 	}
-	for (uint64_t i = 0; i < w->ops && ld_rlx(&verdict) == 0; i++)
+	for (uint64_t i = 0; stress_more(i, w->ops) && !ld_rlx(&verdict); i++)
 		step(w);
 	/* Others may still have to poll: leave no one waiting for this one. */
 	while (ld_rlx(&verdict) == 0) {
@@ -297,6 +299,7 @@ int main(int argc, char **argv)
 
 	if (env)
 		ops = strtoull(env, NULL, 0);
+	stress_begin();
 	lazy = argc > 1 && strcmp(argv[1], "lazy") == 0;
 	if (set_up(ops, seed)) {
 		fprintf(stderr, "stress: set-up: %s\n", sluice_last_error());

@@ -24,6 +24,7 @@
 
 #include "iotlb/mutant.h"
 #include "tests/iotlb/view.h"
+#include "tests/stress.h"
 
 #define MAX_LANES 16u
 #define RECORDS 64u
@@ -432,6 +433,7 @@ int main(int argc, char **argv)
 	bool must_detect = false;
 	size_t bytes;
 
+	stress_begin();
 	world.nr_lanes = 4;
 	world.nap_mask = 127;
 	for (int i = 1; i < argc; i++) {
@@ -456,8 +458,9 @@ int main(int argc, char **argv)
 		round_run(seed++);
 		report(clock_ns() - begin, seed - 1);
 		invlog_destroy(world.log);
-	} while (must_detect && !ld_rlx(&world.failed) &&
-	         clock_ns() - start < DETECT_NS);
+	} while (!ld_rlx(&world.failed) &&
+	         (must_detect ? clock_ns() - start < DETECT_NS
+	                      : stress_more(0, 0)));
 	munmap(world.memory, bytes);
 	return must_detect == (bool)ld_rlx(&world.failed) ? 0 : 1;
 }

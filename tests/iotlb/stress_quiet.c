@@ -15,6 +15,7 @@
 
 #include "iotlb/iotlb.h"
 #include "iotlb/mutant.h"
+#include "tests/stress.h"
 #include "util/util.h"
 
 #define GOOD 0x600d600d600d600dull
@@ -95,6 +96,7 @@ int main(int argc, char **argv)
 	uint64_t rounds = strtoull(text, NULL, 0), visits = 0, found;
 	pthread_t thread;
 
+	stress_begin();
 	if (invlog_create(4096, 1, &log_))
 		abort();
 	for (unsigned i = 0; i < PAGES; i++) {
@@ -103,7 +105,8 @@ int main(int argc, char **argv)
 	}
 	if (pthread_create(&thread, NULL, visit, &visits))
 		abort();
-	for (uint64_t i = 0; i < rounds && !(must && ld_rlx(&violations)); i++)
+	for (uint64_t i = 0;
+	     stress_more(i, rounds) && !(must && ld_rlx(&violations)); i++)
 		unmap_and_reuse((unsigned)i % PAGES);
 	st_rlx(&stop, 1);
 	pthread_join(thread, NULL);

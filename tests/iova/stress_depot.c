@@ -8,6 +8,7 @@
  * SLUICE_STRESS_OPS: operations of all threads together.
  */
 #include "engine/iova_priv.h"
+#include "tests/stress.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -53,7 +54,8 @@ static void give(uint64_t range)
 static void *thread_main(void *arg)
 {
 	(void)arg;
-	for (uint64_t i = 0; i < world.ops && !ld_rlx(&world.failed); i++) {
+	for (uint64_t i = 0;
+	     stress_more(i, world.ops) && !ld_rlx(&world.failed); i++) {
 		uint64_t a, b;
 		bool two;
 
@@ -85,6 +87,7 @@ int main(void)
 	pthread_t thread[THREADS];
 	bool fine;
 
+	stress_begin();
 	world.ops = (ops && *ops ? strtoull(ops, NULL, 0) : 8000000) / THREADS;
 	if (iova_space_create(&usable, 1, &world.space))
 		abort();

@@ -10,6 +10,7 @@
  * SLUICE_STRESS_OPS: operations of all lanes together; SLUICE_STRESS_SEED.
  */
 #include "tests/iova/space.h"
+#include "tests/stress.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -170,7 +171,8 @@ static void *lane_main(void *arg)
 
 	if (iova_cache_create(world.space, &l->cache))
 		abort();
-	for (uint64_t i = 0; i < world.ops && !ld_rlx(&world.failed); i++)
+	for (uint64_t i = 0;
+	     stress_more(i, world.ops) && !ld_rlx(&world.failed); i++)
 		step(l);
 	for (uint32_t i = 0; i < OWN; i++)
 		put(l, l->own[i]);
@@ -241,6 +243,7 @@ int main(void)
 	uint64_t seed = env("SLUICE_STRESS_SEED", 88172645463325252u);
 	uint64_t nr_alloc = 0, nr_nospc = 0, nr_cross = 0, reserved;
 
+	stress_begin();
 	world.ops = env("SLUICE_STRESS_OPS", 24000000) / LANES;
 	if (iova_space_create(&usable, 1, &world.space))
 		abort();

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/stress.h"
 #include "util/bits.h"
 #include "util/idxstack.h"
 
@@ -53,7 +54,8 @@ static void give(const uint32_t *idx, uint32_t n)
 static void *thread_main(void *arg)
 {
 	(void)arg;
-	for (uint64_t i = 0; i < world.ops && !ld_rlx(&world.wrong); i += 2) {
+	for (uint64_t i = 0; stress_more(i, world.ops) && !ld_rlx(&world.wrong);
+	     i += 2) {
 		uint32_t idx[2];
 
 		if (!take(&idx[0]))
@@ -76,6 +78,7 @@ int main(void)
 	pthread_t thread[THREADS];
 	uint32_t idx, nr = 0;
 
+	stress_begin();
 	world.ops = (ops && *ops ? strtoull(ops, NULL, 0) : 8000000) / THREADS;
 	idxstack_init(&world.stack, world.next);
 	for (idx = 0; idx < NUMBERS; idx++)

@@ -213,6 +213,93 @@ static void unlinked_table_waits(void **state)
 	two_down(&t);
 }
 
+/* Until nothing of either lane is in flight. */
+static void settle(struct two *t)
+{
+	int one, two;
+
+	do {
+		one = sluice_drain(t->r.lane, 0);
+		two = sluice_drain(t->lane, 0);
+	} while (one || two);
+}
+
+/* The other lane takes the table of IOVA away, and uses it for what follows:
+ * eight pages there. */
+static void use_table_again(struct two *t)
+{
+	struct sluice_map_req req = {.va = VA + M2,
+	                             .len = M2,
+	                             .prot = RW,
+	                             .flags = SLUICE_MAP_FIXED};
+	sluice_iova_t iova = IOVA;
+
+	assert_int_equal(sluice_map(t->view, &req, &iova), 0);
+	settle(t);
+	assert_int_equal(sluice_unmap(t->view, iova, M2, 0, NULL), 1);
+	settle(t);
+	iova += M2;
+	req.len = 8 * PAGE;
+	assert_int_equal(sluice_map(t->view, &req, &iova), 0);
+}
+
+/* What the first lane has used there once, it remembers. */
+static void two_up_with_a_table(struct two *t)
+{
+	two_up(t, &caller_iova);
+	assert_int_equal(map_fixed(&t->r, VA, PAGE, IOVA), 0);
+	assert_int_equal(unmap(&t->r, IOVA, PAGE), 1);
+	settle(t);
+}
+
+static void two_unmap_and_down(struct two *t)
+{
+	assert_int_equal(sluice_unmap(t->view, IOVA + M2, 8 * PAGE, 0, NULL),
+	                 1);
+	settle(t);
+	two_down(t);
+}
+
+static void map_goes_where_the_table_is_now(void **state)
+{
+	sluice_oa_t oa;
+	struct two t;
+
+	(void)state;
+	two_up_with_a_table(&t);
+	use_table_again(&t);
+	assert_int_equal(map_fixed(&t.r, VA, PAGE, IOVA + 9 * PAGE), 0);
+	assert_int_equal(
+	        sluice_translate(t.view, IOVA + M2 + 9 * PAGE, 1, RW, &oa),
+	        -EFAULT);
+	assert_int_equal(sluice_translate(t.view, IOVA + 9 * PAGE, 1, RW, &oa),
+	                 1);
+	assert_int_equal(oa, VA);
+	assert_int_equal(unmap(&t.r, IOVA + 9 * PAGE, PAGE), 1);
+	settle(&t);
+	two_unmap_and_down(&t);
+}
+
+/* A lane that was told, and one that came later. */
+static void walk_goes_where_the_table_is_now(void **state)
+{
+	struct two t;
+
+	(void)state;
+	for (int told = 0; told < 2; told++) {
+		two_up_with_a_table(&t);
+		if (told)
+			assert_int_equal(xlate(&t.r, IOVA, 1), -EFAULT);
+		use_table_again(&t);
+		assert_int_equal(xlate(&t.r, IOVA + 5 * M2, 1), -EFAULT);
+		for (uint64_t i = 0; i < 8; i++)
+			assert_int_equal(xlate(&t.r, IOVA + i * PAGE, 1),
+			                 -EFAULT);
+		assert_maps(&t.r, IOVA + M2, VA + M2);
+		two_unmap_and_down(&t);
+	}
+}
+
 static void completions_that_do_not_fit_wait(void **state)
 {
 	struct sluice_completion c;
@@ -249,6 +336,8 @@ int main(void)
 	        cmocka_unit_test(does_not_wait_for_a_closed_view),
 	        cmocka_unit_test(offline_lane_leaves_no_batch),
 	        cmocka_unit_test(unlinked_table_waits),
+	        cmocka_unit_test(map_goes_where_the_table_is_now),
+	        cmocka_unit_test(walk_goes_where_the_table_is_now),
 	        cmocka_unit_test(completions_that_do_not_fit_wait),
 	};
 
