@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define ALWAYS_INLINE inline __attribute__((__always_inline__))
 #define ROOM 256
 #define CHUNK 128 /* translated together: fits any IOTLB we ask for */
 #define DRAIN_NS UINT64_C(5000000000)

@@ -14,7 +14,7 @@
 #include <errno.h>
 
 #define WANT 64 /* bytes of an access */
-#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define ALWAYS_INLINE inline __attribute__((__always_inline__))
 
 /* Marsaglia's xorshift, 13 7 17: any order that no prefetcher guesses. */
 static uint64_t draw(struct bench_worker *w)
