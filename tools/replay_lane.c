@@ -90,7 +90,7 @@ static int too_long(uint32_t round, uint64_t *since)
 	return clock_ns() - *since > PATIENCE_NS;
 }
 
-static __attribute__((noinline)) int act_again(struct player *p,
+static __attribute__((__noinline__)) int act_again(struct player *p,
                                                const struct replay_step *s)
 {
 	uint64_t since;
