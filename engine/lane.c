@@ -12,10 +12,10 @@
 #define DEFAULT_REQUESTS 1024
 #define MAX_REQUESTS (1u << 14)
 
-/* So many views are polled whether they have work or not; of more, those that
- * were idle so many times in a row are left out. */
+/* So many views are polled whether they have work or not. Of more, those that
+ * were looked at in vain are left out, the sooner the more there are. */
 #define MANY_AWAKE 4u
-#define IDLE_POLLS 64u
+#define IDLE_LOOKS 256u
 
 #ifdef SLUICE_DEBUG_CHECKS
 int lane_check(const struct sluice_lane *lane)
@@ -172,7 +172,8 @@ static noinline bool fall_asleep(struct sluice_view *view)
 
 	if (!view->reading)
 		return view_idle(view); /* and has nothing to read */
-	if (++view->idle_polls < IDLE_POLLS || !view_idle(view))
+	if (++view->idle_polls * view->lane->nr_awake < IDLE_LOOKS ||
+	    !view_idle(view))
 		return false;
 	view->idle_polls = 0;
 	/* Still in bed from before it had work of its own. */

@@ -59,11 +59,14 @@ bool view_is_pending(const struct sluice_view *view, uint64_t iova,
 }
 
 /* Hands records to every lane of the domain that translates. Returns their
- * ticket in the log: 0, which has passed, when there is no such lane. */
+ * ticket in the log: 0, which has passed, when there is no other such lane. */
 static uint64_t post(struct sluice_view *view, const struct invlog_rec *rec,
                      uint32_t nr)
 {
-	if (invlog_quiet(view->log))
+	/* A view that reads alone ends its own translations in the poll in
+	 * which the ticket passes, but for those it holds. */
+	if (likely(!view->log_side.holds->nr) &&
+	    invlog_quiet(view->log, view->reading))
 		return 0;
 	ctr_add(&view->st.invalidations, nr);
 	ctr_add(&view->st.posts, 1);

@@ -118,14 +118,14 @@ void invlog_offline(struct invlog *log, uint32_t reader)
 	fsub_rel(&log->nr_online, 1);
 }
 
-bool invlog_quiet(struct invlog *log)
+bool invlog_quiet(struct invlog *log, uint32_t self)
 {
 	/* The words were cleared, then the fence, then the load: a reader who
 	 * is not counted yet finds them cleared. */
 	if (!MUTANT(QUIET_UNFENCED))
 		fence_sc();
 	/* Acquire: pairs with offline; uses of those who left are over. */
-	return ld_acq(&log->nr_online) == 0 || MUTANT(QUIET_ALWAYS);
+	return ld_acq(&log->nr_online) == self || MUTANT(QUIET_ALWAYS);
 }
 
 /* A reader that is joining loads a newer head than the one we have. */
@@ -244,7 +244,7 @@ static noinline void wake_some(struct invlog *log, uint32_t word, uint64_t bits)
 	}
 }
 
-void invlog_wake(struct invlog *log)
+void invlog_wake(struct invlog *log, uint32_t poster)
 {
 	/* seq_cst: who set its bit before the post was counted before. */
 	uint32_t nr = nr_readers(ld_sc(&log->nr_used), log);
@@ -252,6 +252,9 @@ void invlog_wake(struct invlog *log)
 	for (uint32_t i = 0; i * 64 < nr; i++) {
 		uint64_t bits = ld_sc(&log->asleep[i]);
 
+		/* The poster itself is awake, whatever its bit says. */
+		if (unlikely(bits) && poster / 64 == i)
+			bits &= ~bit64(poster % 64);
 		if (unlikely(bits) && !MUTANT(WAKE_NOBODY))
 			wake_some(log, i, bits);
 	}

@@ -156,7 +156,7 @@ uint64_t invlog_post(struct invlog *log, uint32_t reader,
 	uint64_t pos = invlog_post_begin(log, reader, n, &poster);
 
 	invlog_post_finish(log, poster, reader, pos, rec, n);
-	invlog_wake(log);
+	invlog_wake(log, reader);
 	return MUTANT(TICKET_EARLY) ? pos : pos + n;
 }
 

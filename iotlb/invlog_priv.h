@@ -101,8 +101,8 @@ void holds_meet(struct holds *holds, uint64_t first, uint64_t last,
                 uint64_t pos);
 uint64_t holds_limit(const struct holds *holds, uint64_t pos);
 
-/* Calls those who sleep. */
-void invlog_wake(struct invlog *log);
+/* Calls those who sleep, but for the poster. */
+void invlog_wake(struct invlog *log, uint32_t poster);
 
 /* The two halves of a post. begin reserves n positions and returns the first;
  * *ret_poster is NULL when all nameless posters are taken. */

@@ -137,10 +137,12 @@ struct invlog_view {
 };
 #define INVLOG_VA_SIDE 1u
 
-/* Nobody is online: what was unmapped before the call is out of reach as it
- * is, and need not be posted. Whoever goes online later finds the words that
- * the calling thread has cleared. Any thread. */
-bool invlog_quiet(struct invlog *log);
+/* Nobody is online, or only self, the calling thread's own reader: then what it
+ * unmapped before the call is out of reach once it uses no translation from
+ * before any more, and need not be posted. Whoever goes online later finds the
+ * words that the calling thread has cleared. Any thread; self: 1 when its
+ * reader is online, else 0. */
+bool invlog_quiet(struct invlog *log, uint32_t self);
 
 /* Reads what came since the last drain, drops it from the TLB and publishes
  * the cursor: every translation the lane got before, but those held, is over.

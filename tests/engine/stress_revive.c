@@ -224,7 +224,8 @@ static void hunt(uint64_t ops, uint64_t seed)
 			bury();
 		} else if (buf[i].state == MAPPED) {
 			do_unmap(i, rnd(&rng));
-			if (i < BUFS && rnd(&rng) % 2)
+			/* There may have been no room for it. */
+			if (i < BUFS && buf[i].state == DYING && rnd(&rng) % 2)
 				do_map(i);
 		} else {
 			do_map(i);

@@ -38,7 +38,7 @@ enum {
 	NR_0
 };
 
-static struct ev lane_0[NR_0 + 1], lane_1[8];
+static struct ev lane_0[NR_0 + 4], lane_1[8]; /* room for insert_at */
 static struct history lanes[2];
 
 static struct ev unmap(uint64_t at, uint64_t n)
@@ -141,6 +141,7 @@ static void remove_at(size_t at)
 
 static void insert_at(size_t at, struct ev e)
 {
+	assert_true(lanes[0].nr < sizeof(lane_0) / sizeof(lane_0[0]));
 	memmove(&lane_0[at + 1], &lane_0[at],
 	        (lanes[0].nr - at) * sizeof(*lane_0));
 	lane_0[at] = e;

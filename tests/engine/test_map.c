@@ -320,11 +320,16 @@ static void many_claims_in_one_unmap(void **state)
 static void neighbours_share_a_record(void **state)
 {
 	struct sluice_domain_stats s;
+	struct sluice_lane *lane;
+	struct sluice_view *view;
 	struct rig r;
 
 	(void)state;
 	rig_up(&r, &caller_iova);
-	start_reading(r.view);
+	/* Only for another lane is anything posted. */
+	assert_int_equal(sluice_lane_open(r.engine, NULL, &lane), 0);
+	assert_int_equal(sluice_view_open(lane, r.domain, &view), 0);
+	start_reading(view);
 	for (uint64_t i = 0; i < 64; i++)
 		assert_int_equal(map_fixed(&r, M2, PAGE, 0x40000 + i * PAGE),
 		                 0);
@@ -334,6 +339,8 @@ static void neighbours_share_a_record(void **state)
 	sluice_domain_get_stats(r.domain, &s);
 	assert_int_equal(s.unmaps, 64);
 	assert_int_equal(s.invalidations, 1);
+	assert_int_equal(sluice_view_close(view), 0);
+	assert_int_equal(sluice_lane_close(lane), 0);
 	rig_down(&r);
 }
 

@@ -91,7 +91,6 @@ static void lazy_bounds(void **state)
 
 	(void)state;
 	rig_up(&r, &cfg);
-	start_reading(r.view);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(map(&r, 0x100000, PAGE, &iova[i]), 0);
 	for (int i = 0; i < 3; i++) {
@@ -105,7 +104,6 @@ static void lazy_bounds(void **state)
 	for (int i = 0; i < 4; i++)
 		assert_true(sluice_ticket_passed(r.view, t[i]));
 	sluice_domain_get_stats(r.domain, &s);
-	assert_int_equal(s.posts, 1);
 	assert_int_equal(s.exposed_entries_max, 4);
 	assert_int_equal(s.exposed_bytes_max, 4 * PAGE);
 	rig_down(&r);

@@ -49,7 +49,7 @@ static void unmap_and_reuse(unsigned page)
 	uint64_t ticket;
 
 	st_rlx(w, 0);
-	if (invlog_quiet(log_)) {
+	if (invlog_quiet(log_, 0)) {
 		quiet++;
 	} else {
 		posted++;

@@ -228,14 +228,16 @@ static void quiet(void **state)
 {
 	struct half *h = *state;
 
-	assert_true(invlog_quiet(h->f.log));
+	assert_true(invlog_quiet(h->f.log, 0));
 	invlog_online(h->f.log, 0);
-	assert_false(invlog_quiet(h->f.log));
+	assert_false(invlog_quiet(h->f.log, 0));
+	assert_true(invlog_quiet(h->f.log, 1));
 	invlog_online(h->f.log, 3);
+	assert_false(invlog_quiet(h->f.log, 1));
 	invlog_offline(h->f.log, 0);
-	assert_false(invlog_quiet(h->f.log));
+	assert_false(invlog_quiet(h->f.log, 0));
 	invlog_offline(h->f.log, 3);
-	assert_true(invlog_quiet(h->f.log));
+	assert_true(invlog_quiet(h->f.log, 0));
 }
 
 static void wake(void *ctx)

@@ -412,7 +412,8 @@ class Bench(Case):
                 self.assertIn((name, impl), found)
             self.assertNotIn('efficiency', found['map', impl])
         self.assertEqual(out['counters']['maps'], out['counters']['unmaps'])
-        self.assertGreater(out['counters']['invalidations'], 0)
+        # One lane: nobody else has to be told.
+        self.assertEqual(out['counters']['invalidations'], 0)
         # No batch is larger than that, nor a page.
         e, = out['exposure']
         self.assertEqual(e['entries']['max'], 32)

@@ -178,6 +178,12 @@ static void turn(const struct race *r, unsigned i)
 	uint64_t iova = BASE + i % HOT * PAGE;
 	int rc = r->way->map(r->w, iova, oa_of(iova), PAGE, 3);
 
+	/* What was unmapped keeps its place until all readers have moved on,
+	 * and one may not be running. */
+	for (unsigned n = 0; rc == -ENOMEM && n < MAX_ROUNDS; n++) {
+		sched_yield();
+		rc = r->way->map(r->w, iova, oa_of(iova), PAGE, 3);
+	}
 	if (rc)
 		fail("beside lookups: map", iova, rc, 0);
 	if (i < HOT / 2)
