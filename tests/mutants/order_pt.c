@@ -23,6 +23,8 @@
 #define PAGE UINT64_C(4096)
 #define M2 (UINT64_C(1) << BLOCK_LG2)
 
+enum way { MAP, CLAIM, NEAR, WINDOW };
+
 enum change { NOTHING, PROTECT, SPLIT, PROMOTE };
 
 struct play {
@@ -30,40 +32,37 @@ struct play {
 	enum sluice_pt_format format;
 	uint64_t len;   /* bytes of a map call */
 	unsigned calls; /* map calls, one behind the other */
-	bool claim;
+	enum way way;
 	enum change change;
 	bool breaks; /* pages may be absent for a moment */
-	bool near;   /* through remembered tables */
 };
 
 static const struct play plays[] = {
-        {"one", SLUICE_PT_X86_64, PAGE, 1, false, NOTHING, false, false},
-        {"few", SLUICE_PT_X86_64, 8 * PAGE, 1, false, NOTHING, false, false},
-        {"many", SLUICE_PT_X86_64, 100 * PAGE, 1, false, NOTHING, false, false},
-        {"large", SLUICE_PT_X86_64, M2, 1, false, NOTHING, false, false},
-        {"entry", SLUICE_PT_AMDV1, 16 * PAGE, 1, false, NOTHING, false, false},
-        {"near", SLUICE_PT_X86_64, 2 * PAGE, 1, false, NOTHING, false, true},
-        {"claim", SLUICE_PT_X86_64, 3 * PAGE, 1, true, NOTHING, false, false},
-        {"protect", SLUICE_PT_X86_64, 4 * PAGE, 1, false, PROTECT, false,
-         false},
-        {"protect-break", SLUICE_PT_ARM_LPAE_S1, 16 * PAGE, 1, false, PROTECT,
-         true, false},
-        {"split", SLUICE_PT_X86_64, M2, 1, false, SPLIT, false, false},
-        {"split-entry", SLUICE_PT_AMDV1, 16 * PAGE, 1, false, SPLIT, false,
-         false},
-        {"split-break", SLUICE_PT_ARM_LPAE_S1, M2, 1, false, SPLIT, true,
-         false},
-        {"promote", SLUICE_PT_X86_64, PAGE, 512, false, PROMOTE, false, false},
-        {"promote-entry", SLUICE_PT_AMDV1, PAGE, 16, false, PROMOTE, false,
-         false},
-        {"promote-break", SLUICE_PT_ARM_LPAE_S1, PAGE, 16, false, PROMOTE, true,
-         false},
+        {"one", SLUICE_PT_X86_64, PAGE, 1, MAP, NOTHING, false},
+        {"few", SLUICE_PT_X86_64, 8 * PAGE, 1, MAP, NOTHING, false},
+        {"many", SLUICE_PT_X86_64, 100 * PAGE, 1, MAP, NOTHING, false},
+        {"large", SLUICE_PT_X86_64, M2, 1, MAP, NOTHING, false},
+        {"entry", SLUICE_PT_AMDV1, 16 * PAGE, 1, MAP, NOTHING, false},
+        {"near", SLUICE_PT_X86_64, 2 * PAGE, 1, NEAR, NOTHING, false},
+        {"claim", SLUICE_PT_X86_64, 3 * PAGE, 1, CLAIM, NOTHING, false},
+        {"protect", SLUICE_PT_X86_64, 4 * PAGE, 1, MAP, PROTECT, false},
+        {"protect-break", SLUICE_PT_ARM_LPAE_S1, 16 * PAGE, 1, MAP, PROTECT,
+         true},
+        {"split", SLUICE_PT_X86_64, M2, 1, MAP, SPLIT, false},
+        {"split-entry", SLUICE_PT_AMDV1, 16 * PAGE, 1, MAP, SPLIT, false},
+        {"split-break", SLUICE_PT_ARM_LPAE_S1, M2, 1, MAP, SPLIT, true},
+        {"promote", SLUICE_PT_X86_64, PAGE, 512, MAP, PROMOTE, false},
+        {"promote-entry", SLUICE_PT_AMDV1, PAGE, 16, MAP, PROMOTE, false},
+        {"promote-break", SLUICE_PT_ARM_LPAE_S1, PAGE, 16, MAP, PROMOTE, true},
+        {"window", SLUICE_PT_X86_64, PAGE, 1, WINDOW, NOTHING, false},
+        {"window-fill", SLUICE_PT_X86_64, 4 * PAGE, 1, WINDOW, NOTHING, false},
 };
 
 static struct {
 	const struct play *play;
 	struct sluice_pt *pt;
 	struct pt_near near; /* the writer's */
+	struct pt_window *window;
 	uint64_t rounds;
 	uint64_t *map_note, *change_note; /* of each round */
 	au32 stop, wrong;
@@ -110,7 +109,7 @@ static int walk(struct pt_near *near, uint64_t iova, uint64_t *ret_oa,
 	uint64_t word;
 	int err;
 
-	if (!world.play->near) {
+	if (world.play->way != NEAR) {
 		err = sluice_pt_walk(world.pt, iova, ret);
 		*ret_oa = err ? 0 : ret->oa + (iova - ret->iova);
 		return err;
@@ -175,22 +174,36 @@ static void *reader(void *arg)
 	return NULL;
 }
 
+static bool map_short(uint64_t round, uint64_t block)
+{
+	const struct play *p = world.play;
+	uint64_t pages = p->len / PAGE, oa = round_oa(round);
+	struct pt_run run;
+
+	if (p->way == NEAR)
+		return pt_walk_near(world.pt->pt, &world.near, block, &run) &&
+		       pt_near_map(&world.near, block, oa, (unsigned)pages,
+		                   SLUICE_RW);
+	if (p->way == WINDOW && pages == 1)
+		return pt_window_set(world.window, block / PAGE, oa, SLUICE_RW);
+	return p->way == WINDOW &&
+	       pt_window_fill(world.window, block / PAGE, pages, oa, SLUICE_RW);
+}
+
 static void do_map(uint64_t round, uint64_t block)
 {
 	const struct play *p = world.play;
-	struct pt_run run;
 
-	if (p->near && pt_walk_near(world.pt->pt, &world.near, block, &run) &&
-	    pt_near_map(&world.near, block, round_oa(round),
-	                (unsigned)(p->len / PAGE), SLUICE_RW))
+	if (map_short(round, block))
 		return;
 	for (unsigned i = 0; i < p->calls; i++) {
 		uint64_t at = block + i * p->len;
 		uint64_t oa = round_oa(round) + i * p->len;
-		int err = p->claim ? pt_claim(world.pt->pt, world.pt->pc, at,
-		                              at + p->len - 1, oa, SLUICE_RW)
-		                   : sluice_pt_map(world.pt, at, oa, p->len,
-		                                   SLUICE_RW);
+		int err = p->way == CLAIM
+		                  ? pt_claim(world.pt->pt, world.pt->pc, at,
+		                             at + p->len - 1, oa, SLUICE_RW)
+		                  : sluice_pt_map(world.pt, at, oa, p->len,
+		                                  SLUICE_RW);
 
 		if (err)
 			die("map");
@@ -238,7 +251,7 @@ static void one_round(uint64_t round)
 	            (int64_t)play_len())
 		die("unmap");
 	/* Tables go too, at times: links are made anew. */
-	if (round % 8 == 0 && !world.play->near &&
+	if (round % 8 == 0 && world.play->way < NEAR &&
 	    sluice_pt_reclaim(world.pt, block, M2) < 0)
 		die("reclaim");
 	world.map_note[round] = round;
@@ -289,7 +302,12 @@ int main(int argc, char **argv)
 	    sluice_pt_create(&cfg, &world.pt) ||
 	    pt_near_create(world.pt->pt, 16, &world.near))
 		die("set-up");
+	if (world.play->way == WINDOW &&
+	    pt_window_open(world.pt->pt, world.pt->pc, 0, BLOCKS * M2 - 1,
+	                   &world.window))
+		die("window");
 	run();
+	pt_window_close(world.window);
 	pt_near_destroy(&world.near);
 	sluice_pt_destroy(world.pt);
 	free(world.map_note);
@@ -301,8 +319,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "order_pt: a walk found what was not mapped\n");
 		return 1;
 	}
-	if (!ld_rlx(&world.seen) || ((world.play->change || world.play->near) &&
-	                             !ld_rlx(&world.changed))) {
+	if (!ld_rlx(&world.seen) ||
+	    ((world.play->change || world.play->way == NEAR) &&
+	     !ld_rlx(&world.changed))) {
 		fprintf(stderr, "order_pt: nothing was exercised\n");
 		return 1;
 	}

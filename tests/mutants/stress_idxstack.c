@@ -50,24 +50,40 @@ static void give(const uint32_t *idx, uint32_t n)
 	idxstack_push(&world.stack, idx, n);
 }
 
-/* Two come out; the first goes back before the second, or both at once. */
+static uint32_t take_two(uint32_t *idx)
+{
+	uint32_t n = idxstack_pop_many(&world.stack, idx, 2);
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (idx[i] >= NUMBERS || faa_rlx(&world.held[idx[i]], 1)) {
+			st_rlx(&world.wrong, 1);
+			return 0;
+		}
+		world.owned[idx[i]]++;
+	}
+	return n;
+}
+
+/* Two come out, at once or not; the first goes back before the second, or both
+ * at once. */
 static void *thread_main(void *arg)
 {
 	(void)arg;
 	for (uint64_t i = 0; stress_more(i, world.ops) && !ld_rlx(&world.wrong);
 	     i += 2) {
 		uint32_t idx[2];
+		uint32_t n = i & 4 ? take_two(idx) : take(&idx[0]);
 
-		if (!take(&idx[0]))
+		if (n == 1 && !(i & 4))
+			n += take(&idx[1]);
+		if (n == 0)
 			continue;
-		if (!take(&idx[1])) {
-			give(idx, 1);
-		} else if (i & 2) {
-			give(idx, 2);
-		} else {
-			give(&idx[0], 1);
-			give(&idx[1], 1);
+		if (i & 2) {
+			give(idx, n);
+			continue;
 		}
+		for (uint32_t k = 0; k < n; k++)
+			give(&idx[k], 1);
 	}
 	return NULL;
 }
