@@ -91,7 +91,7 @@ static int too_long(uint32_t round, uint64_t *since)
 }
 
 static __attribute__((__noinline__)) int act_again(struct player *p,
-                                               const struct replay_step *s)
+                                                   const struct replay_step *s)
 {
 	uint64_t since;
 	int rc = -EBUSY;
