@@ -77,7 +77,7 @@ static void scatter(struct be_req *req, uint32_t nr)
  * is therefore open, and must not matter. */
 static uint32_t scenario(void)
 {
-	uint32_t bad;
+	uint32_t bad, alone = 0;
 
 	memset(want, 0, sizeof(want));
 	for (uint32_t i = 0; i < 8; i++)
@@ -99,14 +99,17 @@ static uint32_t scenario(void)
 	rig_submit(&rig, 11, 11);
 	rig_wait(&rig);
 	believe(11, 11);
+	/* A batch of one unmap has nobody to be told apart from. */
 	for (uint32_t i = 0; i < 8; i++)
-		assert_true(!rig.res[11 + i] || rig.res[i]);
+		alone += rig.res[11 + i] && !rig.res[i];
+	assert_in_range(alone, 0, fake_vfio_fired());
 	compare();
 	return bad + failures(11, 11);
 }
 
 /* With one fault a request may fail, and its unmap finds nothing: two at most.
- * A fault in a merged unmap costs nobody anything. */
+ * A fault in a merged unmap costs nobody anything; one whose batch was fast
+ * enough to go alone fails by itself. */
 static void fault_at(unsigned long request, uint32_t nth, int err)
 {
 	uint32_t bad;
