@@ -48,18 +48,15 @@ static bool rules_of(const struct pt *pt, uint32_t access, uint64_t *bits,
 
 	*bits = f->cont_bits;
 	*want = 0;
-	if (f->absent)
-		return false;
-	/* Several bits: those of permissions, and one is asked for. */
-	if (present & (present - 1) ? present & ~(f->rd_mask | f->wr_mask)
-	                            : !add_rule(present, 0, bits, want))
-		return false;
-	if (access & SLUICE_READ &&
-	    !add_rule(f->rd_mask, f->rd_not, bits, want))
-		return false;
-	return !(access & SLUICE_WRITE) ||
-	       add_rule(f->wr_mask, f->wr_not, bits, want) ||
-	       add_write(pt, bits, want);
+	/* Several bits of presence are those of permissions, and one of them is
+	 * asked for. */
+	return !f->absent &&
+	       (present & (present - 1) || add_rule(present, 0, bits, want)) &&
+	       (!(access & SLUICE_READ) ||
+	        add_rule(f->rd_mask, f->rd_not, bits, want)) &&
+	       (!(access & SLUICE_WRITE) ||
+	        add_rule(f->wr_mask, f->wr_not, bits, want) ||
+	        add_write(pt, bits, want));
 }
 
 static bool is_near(const struct pt *pt)
