@@ -22,18 +22,6 @@
 #define POISON 0xdeadbeefdeadbeefull
 #define PAGES 4u
 
-int64_t sluice_translate_miss(struct sluice_view *view, sluice_iova_t iova,
-                              uint64_t len, uint32_t access,
-                              sluice_oa_t *ret_oa)
-{
-	(void)view;
-	(void)iova;
-	(void)len;
-	(void)access;
-	(void)ret_oa;
-	return -1;
-}
-
 static struct invlog *log_;
 static _Alignas(128) au64 word[PAGES * 16]; /* a table, each word a line */
 /* volatile: what is poison only for a moment must be written all the same. */

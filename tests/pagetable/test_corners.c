@@ -15,32 +15,11 @@
 #include <string.h>
 
 #include "carry.h"
+#include "corners.h"
 #include "pagetable/pt_public.h"
 #include "pagetable/pt_unmap.h"
 
-#define PAGE ((uint64_t)4096)
-#define MIB2 ((uint64_t)1 << 21)
 #define GIB1 ((uint64_t)1 << 30)
-#define RW SLUICE_RW
-#define CFG(...)                                                               \
-	{                                                                      \
-		.format = SLUICE_PT_##__VA_ARGS__                              \
-	}
-
-static void says(const char *text)
-{
-	if (!strstr(msg_last(), text))
-		fail_msg("'%s' does not say '%s'", msg_last(), text);
-}
-
-static struct sluice_pt *make(struct sluice_pt_config cfg)
-{
-	struct sluice_pt *pt = NULL;
-
-	if (sluice_pt_create(&cfg, &pt))
-		fail_msg("%s", msg_last());
-	return pt;
-}
 
 static struct sluice_pt *simple(enum sluice_pt_format format)
 {
