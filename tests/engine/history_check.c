@@ -282,27 +282,59 @@ static bool held_on(const struct presence *p, uint64_t first, uint64_t last)
 	return true;
 }
 
+/* The last unmap so far that returned a ticket: what is asked for again and
+ * again may be as old as the history. */
+struct givers {
+	size_t *call; /* 1 + index of the event; 0: free */
+	size_t mask;
+};
+
+static bool givers_init(struct givers *g, const struct history *h)
+{
+	size_t room = 16;
+
+	while (room < 2 * h->nr)
+		room *= 2;
+	g->mask = room - 1;
+	g->call = calloc(room, sizeof(*g->call));
+	return g->call;
+}
+
+static size_t *giver_of(const struct givers *g, const struct history *h,
+                        const struct ev *e)
+{
+	uint64_t key = (e->ticket ^ (uint64_t)e->view << 48) *
+	               UINT64_C(0x9e3779b97f4a7c15);
+	size_t at = (size_t)(key >> 20) & g->mask;
+
+	while (g->call[at]) {
+		const struct ev *other = &h->ev[g->call[at] - 1];
+
+		if (other->view == e->view && other->ticket == e->ticket)
+			break;
+		at = (at + 1) & g->mask;
+	}
+	return &g->call[at];
+}
+
 /* The calls whose ticket passed in this lane: by the ticket's number. */
-static const char *judge_graces(const struct history *lanes, unsigned nr_lanes,
+static const char *judge_passed(const struct history *lanes, unsigned nr_lanes,
                                 unsigned lane, unsigned domain,
-                                const struct presence *p, size_t *ret_at)
+                                const struct presence *p,
+                                const struct givers *g, size_t *ret_at)
 {
 	const struct history *h = &lanes[lane];
-	size_t call = 0;
 
 	for (size_t i = 0; i < h->nr; i++) {
 		const struct ev *e = &h->ev[i];
+		size_t call;
 
+		if (e->kind == EV_UNMAP && e->result >= 0)
+			*giver_of(g, h, e) = i + 1;
 		if (e->kind != EV_TICKET || !e->passed || e->domain != domain)
 			continue;
-		/* Tickets are asked for soon: from the last call found on. */
-		for (call = i; call > 0; call--)
-			if (h->ev[call - 1].kind == EV_UNMAP &&
-			    h->ev[call - 1].result >= 0 &&
-			    h->ev[call - 1].view == e->view &&
-			    h->ev[call - 1].ticket == e->ticket)
-				break;
 		*ret_at = i;
+		call = *giver_of(g, h, e);
 		if (call == 0)
 			return "a ticket that no unmap returned: a bad test";
 		for (unsigned k = 0; k < nr_lanes; k++)
@@ -312,6 +344,20 @@ static const char *judge_graces(const struct history *lanes, unsigned nr_lanes,
 				       "had translated neither polled nor left";
 	}
 	return NULL;
+}
+
+static const char *judge_graces(const struct history *lanes, unsigned nr_lanes,
+                                unsigned lane, unsigned domain,
+                                const struct presence *p, size_t *ret_at)
+{
+	struct givers g;
+	const char *wrong;
+
+	if (!givers_init(&g, &lanes[lane]))
+		return "out of memory";
+	wrong = judge_passed(lanes, nr_lanes, lane, domain, p, &g, ret_at);
+	free(g.call);
+	return wrong;
 }
 
 static const char *judge_domain(const struct history *lanes, unsigned nr_lanes,

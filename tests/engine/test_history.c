@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -308,6 +309,29 @@ static void dropped(void **state)
 	expect(NULL, 0, 0);
 }
 
+/* Asked for a million times: each answer is found without reading back to the
+ * unmap, or this does not end in a test's time. */
+static void old_ticket(void **state)
+{
+	enum { ASKS = 1000000 };
+	struct history h = {.nr = NR_0 - 2 + ASKS};
+	unsigned lane;
+	size_t at;
+
+	(void)state;
+	good();
+	h.ev = calloc(h.nr, sizeof(*h.ev));
+	assert_non_null(h.ev);
+	memcpy(h.ev, lane_0, (NR_0 - 2) * sizeof(*h.ev));
+	for (uint64_t i = 0; i < ASKS; i++)
+		h.ev[NR_0 - 2 + i] = ask(1000 + 2 * i, 1, true);
+	assert_null(history_check(&h, 1, &lane, &at));
+	h.ev[h.nr - 1].ticket = 7; /* of no unmap */
+	assert_non_null(history_check(&h, 1, &lane, &at));
+	assert_int_equal(at, h.nr - 1);
+	free(h.ev);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +345,7 @@ int main(void)
 	        cmocka_unit_test(tickets),
 	        cmocka_unit_test(grace_periods),
 	        cmocka_unit_test(dropped),
+	        cmocka_unit_test(old_ticket),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
