@@ -31,30 +31,50 @@ static noinline int64_t fault(struct sluice_view *view, uint64_t iova,
 	return msg_lit(err, text);
 }
 
-/* One page, by one load: true, and *ret_to is where addr goes. */
-static always_inline bool find_near(struct sluice_view_hot *hot,
-                                    const struct pt_near *near, uint64_t addr,
-                                    uint32_t access, uint64_t *ret_to)
+/* Of the misses that one word answers, one in eight fills the IOTLB: what is
+ * asked for again and again gets there soon, and what is not does not push it
+ * out. */
+#define FILL_EVERY 8u
+
+static noinline int64_t fill_near(struct sluice_view_hot *hot,
+                                  const struct pt_near *near, uint64_t addr,
+                                  uint64_t w, uint64_t len)
 {
 	uint64_t first = addr & ~(uint64_t)(SLUICE_PAGE_SIZE - 1);
-	uint64_t w, to;
 
-	if (!pt_near_find(near, addr, access, &w))
-		return false;
-	to = pt_near_oa(near, w);
-	hot->filled = 1;
-	hot->tlb[addr >> SLUICE_PAGE_LG2 & hot->tlb_mask] = tlb_entry(
-	        first, SLUICE_PAGE_SIZE, to - first, pt_near_prot(near, w));
-	*ret_to = to + (addr - first);
-	return true;
+	tlb_fill(hot, addr, first, first + (SLUICE_PAGE_SIZE - 1),
+	         pt_near_oa(near, w) - first, pt_near_prot(near, w));
+	return (int64_t)len;
 }
 
-/* Does a valid request end in the page where it begins? */
-static always_inline bool in_page(uint64_t addr, uint64_t len, uint32_t access)
+/* True: a valid request that ends in the page where it begins, and one load
+ * found the word of that page. False says nothing. */
+static always_inline bool find_near(const struct sluice_view *view,
+                                    const struct pt_near *near, uint64_t addr,
+                                    uint64_t len, uint32_t access,
+                                    uint64_t *ret_w)
 {
 	uint64_t mask = SLUICE_PAGE_SIZE - 1;
 
-	return len - 1 <= mask - (addr & mask) && access - 1 < SLUICE_RW;
+	return likely(view->reading && len - 1 <= (~addr & mask) &&
+	              access - 1 < SLUICE_RW) &&
+	       !lane_check(view->lane) &&
+	       pt_near_find(near, addr, access, ret_w);
+}
+
+static always_inline int64_t answer_near(struct sluice_view *view,
+                                         struct sluice_view_hot *hot,
+                                         const struct pt_near *near,
+                                         uint64_t addr, uint64_t w,
+                                         uint64_t len, uint64_t *ret_to)
+{
+	uint64_t misses = ld_rlx(&view->st.misses) + 1;
+
+	st_rlx(&view->st.misses, misses);
+	*ret_to = pt_near_oa(near, w) + (addr & (SLUICE_PAGE_SIZE - 1));
+	if (unlikely(misses % FILL_EVERY == 0))
+		return fill_near(hot, near, addr, w, len);
+	return (int64_t)len;
 }
 
 /* Any length, any leaf, any refusal. */
@@ -102,12 +122,11 @@ int64_t sluice_translate_miss(struct sluice_view *view, sluice_iova_t iova,
                               uint64_t len, uint32_t access,
                               sluice_oa_t *ret_oa)
 {
-	if (likely(view->reading) && likely(in_page(iova, len, access)) &&
-	    !lane_check(view->lane) &&
-	    likely(find_near(&view->hot, &view->near, iova, access, ret_oa))) {
-		ctr_add(&view->st.misses, 1);
-		return (int64_t)len;
-	}
+	uint64_t w;
+
+	if (likely(find_near(view, &view->near, iova, len, access, &w)))
+		return answer_near(view, &view->hot, &view->near, iova, w, len,
+		                   ret_oa);
 	return translate_far(view, iova, len, access, ret_oa);
 }
 
@@ -213,13 +232,12 @@ static noinline int64_t va_far(struct sluice_view *view, uint64_t va,
 int64_t sluice_va_to_iova_miss(struct sluice_view *view, uint64_t va,
                                uint64_t len, sluice_iova_t *ret_iova)
 {
-	if (likely(view->reading) && likely(in_page(va, len, SLUICE_READ)) &&
-	    view->va_near.slot && !lane_check(view->lane) &&
-	    likely(find_near(&view->va, &view->va_near, va, SLUICE_READ,
-	                     ret_iova))) {
-		ctr_add(&view->st.misses, 1);
-		return (int64_t)len;
-	}
+	uint64_t w;
+
+	if (likely(view->va_near.slot) &&
+	    likely(find_near(view, &view->va_near, va, len, SLUICE_READ, &w)))
+		return answer_near(view, &view->va, &view->va_near, va, w, len,
+		                   ret_iova);
 	return va_far(view, va, len, ret_iova);
 }
 

@@ -37,9 +37,11 @@ uint64_t invlog_post_begin(struct invlog *log, uint32_t reader, uint32_t n,
 	struct poster *p;
 	uint64_t low, pos;
 
-	/* The line is about to be written: fetch it once, not twice. */
-	__builtin_prefetch(&log->head, 1);
-	low = at_of(ld_rlx(&log->head), 0);
+	/* Both lines at once: every reader has a copy of them. */
+	prefetch_write(&log->head);
+	pos = ld_rlx(&log->head);
+	prefetch_write(&log->slot[pos & log->mask]);
+	low = at_of(pos, 0);
 	if (likely(reader != INVLOG_NOBODY)) {
 		if (unlikely(ld_rlx(&log->nr_used) <= reader))
 			invlog_raise(log, reader);
@@ -264,6 +266,8 @@ static noinline unsigned drain(struct invlog *log, uint32_t reader,
 	bool flushed = false;
 	unsigned got = 0;
 
+	/* Who waits for it has a copy: fetched while the slots are read. */
+	prefetch_write(&r->cursor);
 	if (!read_on(log, reader, v, head, &pos, &got))
 		flushed = true;
 	else if (unlikely(pos == from && pos != head))

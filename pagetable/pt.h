@@ -195,10 +195,13 @@ static always_inline bool pt_near_find(const struct pt_near *near,
                                        uint64_t iova, uint32_t access,
                                        uint64_t *ret_word)
 {
-	const au64 *slot = pt_near_slot(near, iova);
+	uint64_t block = iova >> PT_NEAR_LG2;
+	const struct pt_near_slot *s = &near->slot[block & near->mask];
 
-	return likely(slot != NULL) &&
-	       pt_near_read(near, slot, access, ret_word);
+	/* Not pt_near_slot(): its NULL would be asked for once more. */
+	return likely(s->key == (block | near->age)) &&
+	       pt_near_read(near, &s->table[iova >> SLUICE_PAGE_LG2 & 511],
+	                    access, ret_word);
 }
 
 /*

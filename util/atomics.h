@@ -76,4 +76,16 @@ static inline void cpu_relax(void)
 #endif
 }
 
+/* The line is about to be written: fetched once, not first to be read. */
+static inline void prefetch_write(const void *p)
+{
+#if defined(__x86_64__)
+	/* __builtin_prefetch() makes it a read unless the build is for a
+	 * processor that is known to have the instruction; all take it. */
+	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)p));
+#else
+	__builtin_prefetch(p, 1);
+#endif
+}
+
 #endif

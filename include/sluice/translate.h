@@ -44,12 +44,21 @@ static inline uint64_t sluice_tlb_size(const struct sluice_tlb_entry *e,
 	return e->size[access >> 1] & e->size[!(access & SLUICE_READ)];
 }
 
+/* Nothing that is added to an offset below 2^63 wraps: known before it runs. */
+#if defined(__GNUC__)
+#define SLUICE_IS_SHORT(more)                                                  \
+	(__builtin_constant_p(more) && (more) <= UINT32_MAX)
+#else
+#define SLUICE_IS_SHORT(more) 0
+#endif
+
 /*
  * The hit: true, and *ret_to is where addr goes. For sluice_translate() and
  * sluice_va_to_iova(); empty and very long requests are no hit.
  *
- * Two offsets lie below a power of two when their bits together do; an address
- * below first has an offset beyond any size.
+ * Numbers lie below a power of two when their bits together do: the offset of
+ * the first byte (an address below first has one beyond any size), that of the
+ * last, and the distance, without which their sum could wrap.
  */
 static inline int sluice_tlb_hit(const struct sluice_view_hot *hot,
                                  uint64_t addr, uint64_t len, uint32_t access,
@@ -58,10 +67,10 @@ static inline int sluice_tlb_hit(const struct sluice_view_hot *hot,
 	const struct sluice_tlb_entry *e =
 	        &hot->tlb[(addr >> SLUICE_PAGE_LG2) & hot->tlb_mask];
 	uint64_t off = addr - e->first;
+	uint64_t more = len - 1;
+	uint64_t bits = off | (off + more) | (SLUICE_IS_SHORT(more) ? 0 : more);
 
-	if (SLUICE_LIKELY((off | (off + (len - 1))) <
-	                          sluice_tlb_size(e, access) &&
-	                  len - 1 <= UINT32_MAX)) {
+	if (SLUICE_LIKELY(bits < sluice_tlb_size(e, access))) {
 		*ret_to = addr + e->delta;
 		return 1;
 	}
