@@ -283,11 +283,12 @@ struct pt_window {
 	uint32_t first; /* slot of page 0 in the first table */
 	uint32_t mask;  /* slots of a table - 1 */
 	uint8_t page_lg2, index_lg2, oa_shr;
+	bool swapped; /* words have the other order of bytes than the host */
 	au64 *table[];
 };
 
 /* Control. -EINVAL, -ENOMEM, -EEXIST (a large leaf is in the way), -EOPNOTSUPP
- * (the words of the format are not that simple, or its walker does not
+ * (words are not put together by one shift and one or, or the walker does not
  * snoop). */
 int pt_window_open(struct pt *pt, struct pagecache *pc, uint64_t iova,
                    uint64_t last, struct pt_window **ret_window);
@@ -307,11 +308,12 @@ static inline bool pt_window_set(const struct pt_window *w, uint64_t page,
 {
 	uint64_t at = w->first + page;
 	au64 *slot = &w->table[at >> w->index_lg2][at & w->mask];
+	uint64_t word = pt_window_word(w, oa, prot);
 
 	if (unlikely(ld_rlx(slot)))
 		return false;
 	/* Pairs with pt_load of a walk. */
-	st_rel(slot, pt_window_word(w, oa, prot));
+	st_rel(slot, unlikely(w->swapped) ? __builtin_bswap64(word) : word);
 	return true;
 }
 

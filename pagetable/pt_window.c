@@ -21,8 +21,8 @@ static bool plain(const struct pt *pt)
 {
 	const struct pt_fmt *f = pt->fmt;
 
-	return !pt_swapped(f) && !f->oa_high && pt_empty(f, 0) == 0 &&
-	       !pt->geo.flush && !pt->geo.is_signed;
+	return !f->oa_high && pt_empty(f, 0) == 0 && !pt->geo.flush &&
+	       !pt->geo.is_signed;
 }
 
 static void hold(struct pt_window *w, struct pt *pt, uint32_t nr, uint32_t by)
@@ -48,6 +48,7 @@ static struct pt_window *window_alloc(struct pt *pt, uint64_t iova,
 	w->page_lg2 = (uint8_t)pt_page_lg2(f, &pt->geo);
 	w->index_lg2 = (uint8_t)pt_index_lg2(f, &pt->geo, 0);
 	w->oa_shr = f->oa_shr;
+	w->swapped = pt_swapped(f);
 	w->mask = (uint32_t)mask64(w->index_lg2);
 	w->first = pt_index(f, &pt->geo, iova, 0, PT_LEVELS_MAX);
 	for (uint32_t prot = 0; prot <= SLUICE_RW; prot++)
@@ -124,7 +125,7 @@ bool pt_window_fill(const struct pt_window *w, uint64_t page, uint64_t nr,
 	for (uint64_t i = 0; i < nr; i += n) {
 		au64 *slot = part(w, page + i, nr - i, &n);
 
-		pt_words_fill(w->pt->simd, slot, n, word + i * step, step);
+		pt_run_fill(w->pt->fmt, w->pt, slot, n, word + i * step, step);
 	}
 	return true;
 }
