@@ -62,6 +62,12 @@ static int check_in_window(const struct sluice_domain *domain, uint32_t flags,
 	return 0;
 }
 
+static int still_busy(void)
+{
+	return msg_lit(-EBUSY, "the chosen IOVA was unmapped and its ticket "
+	                       "has not passed: poll, then try again");
+}
+
 static int check_fixed(const struct sluice_view *view,
                        const struct sluice_map_req *req, uint64_t iova,
                        uint64_t len)
@@ -93,9 +99,7 @@ static int check_fixed(const struct sluice_view *view,
 		               "create the domain with "
 		               "SLUICE_DOMAIN_CALLER_IOVA");
 	if (view->passed != view->tail && view_is_pending(view, iova, last))
-		return msg_lit(-EBUSY, "the chosen IOVA was unmapped and its "
-		                       "ticket has not passed: poll, then try "
-		                       "again");
+		return still_busy();
 	return 0;
 }
 
@@ -292,42 +296,49 @@ static int map_one_soft(struct sluice_view *view,
 	return 0;
 }
 
-/* A place that the caller chose, where there is no allocator. False: the long
- * way knows what is wrong with it, if anything. */
-static always_inline bool near_fixed(const struct sluice_view *view,
-                                     uint64_t iova, uint64_t last)
+#define MAP_FAR 1 /* nothing was done: the long way knows more */
+
+/* A place that the caller chose, where there is no allocator: 0, MAP_FAR or
+ * -EBUSY. */
+static always_inline int near_fixed(const struct sluice_view *view,
+                                    uint64_t iova, uint64_t last)
 {
 	const struct sluice_domain *domain = view->domain;
 
-	return !view->iova && aligned_lg2(iova, SLUICE_PAGE_LG2) &&
-	       iova < last && iova >= ld_rlx(&domain->first) &&
-	       last <= ld_rlx(&domain->last) &&
-	       (view->passed == view->tail ||
-	        !view_is_pending(view, iova, last));
+	if (view->iova || !aligned_lg2(iova, SLUICE_PAGE_LG2) || iova >= last ||
+	    iova < ld_rlx(&domain->first) || last > ld_rlx(&domain->last))
+		return MAP_FAR;
+	if (view->passed != view->tail &&
+	    !pend_filter_clear(view, iova, last) &&
+	    view_is_pending(view, iova, last))
+		return -EBUSY;
+	return 0;
 }
 
-/* The most common of all: a few pages whose table is remembered. False:
- * nothing was done. */
-static always_inline bool map_near(struct sluice_view *view,
-                                   const struct sluice_map_req *req,
-                                   sluice_iova_t *iova)
+/* The most common of all: a few pages whose table is remembered. 0, MAP_FAR,
+ * or -EBUSY without a message. */
+static always_inline int map_near(struct sluice_view *view,
+                                  const struct sluice_map_req *req,
+                                  sluice_iova_t *iova)
 {
 	uint64_t nr = req->len >> SLUICE_PAGE_LG2;
 	bool fixed = req->flags == SLUICE_MAP_FIXED;
 	uint64_t at = *iova;
+	int rc;
 
 	if (!view->plain || nr - 1 >= NEAR_PAGES ||
 	    !aligned_lg2(req->va | req->len, SLUICE_PAGE_LG2) ||
 	    req->prot - 1 >= SLUICE_RW || (req->align_lg2 | req->reserved) ||
 	    !view->lane->online || lane_check(view->lane))
-		return false;
+		return MAP_FAR;
 	if (fixed) {
-		if (!near_fixed(view, at, at + req->len - 1))
-			return false;
+		rc = near_fixed(view, at, at + req->len - 1);
+		if (unlikely(rc))
+			return rc;
 	} else if (req->flags || !view->iova ||
 	           iova_alloc(view->iova, req->len, SLUICE_PAGE_LG2, IOVA_ANY,
 	                      &at)) {
-		return false;
+		return MAP_FAR;
 	}
 	view_look(view);
 	if (unlikely(!near_block(at, req->len) ||
@@ -335,12 +346,12 @@ static always_inline bool map_near(struct sluice_view *view,
 	                          req->prot))) {
 		if (!fixed)
 			iova_free(view->iova, at, req->len);
-		return false;
+		return MAP_FAR;
 	}
 	ctr_add(&view->st.maps, 1);
 	ctr_add(&view->st.map_bytes, req->len);
 	*iova = at;
-	return true;
+	return 0;
 }
 
 static noinline int map_any(struct sluice_view *view,
@@ -376,9 +387,14 @@ static noinline int map_any(struct sluice_view *view,
 int sluice_map(struct sluice_view *view, const struct sluice_map_req *req,
                sluice_iova_t *iova)
 {
-	if (likely(map_near(view, req, iova)))
+	int rc = map_near(view, req, iova);
+
+	if (likely(rc == 0))
 		return 0;
-	return map_any(view, req, iova);
+	if (rc == MAP_FAR)
+		return map_any(view, req, iova);
+	ctr_add(&view->st.map_failures, 1);
+	return still_busy();
 }
 
 /* Fills in len, and like from the largest piece. */

@@ -18,7 +18,32 @@ static inline bool near_block(uint64_t iova, uint64_t len)
 }
 
 /* Keeps the ticket of an unmap, the newest, for view_is_pending(). */
-void pend_filter_add(struct sluice_view *view, uint64_t iova, uint64_t len);
+void pend_filter_add_many(struct sluice_view *view, uint64_t iova,
+                          uint64_t len);
+
+static inline void pend_filter_add(struct sluice_view *view, uint64_t iova,
+                                   uint64_t len)
+{
+	uint64_t page = iova >> SLUICE_PAGE_LG2;
+
+	if (likely(len == SLUICE_PAGE_SIZE))
+		view->filter.last[page % FILTER_SLOTS] = view->tail;
+	else
+		pend_filter_add_many(view, iova, len);
+}
+
+/* True: a domain without allocator, and this page does not wait for its
+ * ticket. False says nothing. */
+static inline bool pend_filter_clear(const struct sluice_view *view,
+                                     uint64_t iova, uint64_t last)
+{
+	const struct pend_filter *f = &view->filter;
+
+	return last - iova < SLUICE_PAGE_SIZE &&
+	       f->last[(iova >> SLUICE_PAGE_LG2) % FILTER_SLOTS] <=
+	               view->passed &&
+	       f->large <= view->passed;
+}
 
 /* Adds a record to the batch that cannot be joined to the last one. */
 void view_note_new(struct sluice_view *view, uint64_t first, uint64_t last);

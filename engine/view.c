@@ -14,7 +14,7 @@ bool view_idle(const struct sluice_view *view)
 	       !view->freed_wait.head;
 }
 
-void pend_filter_add(struct sluice_view *view, uint64_t iova, uint64_t len)
+void pend_filter_add_many(struct sluice_view *view, uint64_t iova, uint64_t len)
 {
 	struct pend_filter *f = &view->filter;
 	uint64_t page = iova >> SLUICE_PAGE_LG2;
