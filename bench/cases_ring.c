@@ -27,14 +27,8 @@ static struct set *new_set(uint32_t flags)
 
 	rig_check(s ? 0 : -1, "memory");
 	rig_check(rig_open(&s->rig, 0), "rig");
-	if (!flags)
-		return s;
-	rig_check(sluice_view_close(s->rig.view), "view");
-	rig_check(sluice_domain_destroy(s->rig.domain), "domain");
-	rig_check(sluice_domain_create(s->rig.engine, &cfg, &s->rig.domain),
-	          "domain");
-	rig_check(sluice_view_open(s->rig.lane, s->rig.domain, &s->rig.view),
-	          "view");
+	if (flags)
+		rig_domain(&s->rig, &cfg);
 	return s;
 }
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The operations of cases_format.c below callgrind, which counts instructions:
- * a number that no neighbour on the machine disturbs. Each operation runs few
- * and then many times, and each time ends in a dump that bears a label, so that
- * bench/count can take what starting costs out. Counts nothing itself.
+ * The operations of format.c and count_*.c below callgrind, which counts
+ * instructions: a number that no neighbour on the machine disturbs. Each
+ * operation runs few and then many times, and each time ends in a dump that
+ * bears a label, so that bench/count can take what starting costs out. Counts
+ * nothing itself.
  */
+#include "bench/count_engine.h"
 #include "bench/format.h"
 
 #include <stdio.h>
@@ -79,6 +81,30 @@ static void count_all(const struct fmt_geometry *geo)
 	fmt_close(s);
 }
 
+static void count_op(const struct eng_op *op)
+{
+	const uint64_t times[] = {op->few, op->many};
+	struct eng_set *s = op->open();
+	char label[64];
+
+	/* Tables are linked, symbols bound, and caches as they will be. */
+	op->run(s, op->many);
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(label, sizeof(label), "engine/%s %llu", op->name,
+		         (unsigned long long)times[i]);
+		CALLGRIND_ZERO_STATS;
+		eng_once(op, s, times[i]);
+		CALLGRIND_DUMP_STATS_AT(label);
+	}
+	eng_close(s);
+}
+
+static void count_engine(const struct eng_op *op)
+{
+	for (; op->name; op++)
+		count_op(op);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "--about") == 0) {
@@ -92,5 +118,8 @@ int main(int argc, char **argv)
 	}
 	for (unsigned g = 0; g < nr_fmt_geometries; g++)
 		count_all(&fmt_geometries[g]);
+	count_engine(eng_translate_ops);
+	count_engine(eng_map_ops);
+	count_engine(eng_lane_ops);
 	return 0;
 }

@@ -132,6 +132,15 @@ int rig_open_for(struct rig *rig, unsigned pollers, uint64_t pages)
 	return 0;
 }
 
+void rig_domain(struct rig *rig, const struct sluice_domain_cfg *cfg)
+{
+	rig_check(sluice_view_close(rig->view), "view");
+	rig_check(sluice_domain_destroy(rig->domain), "domain");
+	rig_check(sluice_domain_create(rig->engine, cfg, &rig->domain),
+	          "domain");
+	rig_check(sluice_view_open(rig->lane, rig->domain, &rig->view), "view");
+}
+
 void rig_wait(struct rig *rig, struct sluice_ticket t)
 {
 	struct sluice_completion c[64];

@@ -42,6 +42,9 @@ struct rig {
 int rig_open(struct rig *rig, unsigned pollers);
 /* The same, for a domain of so many pages. */
 int rig_open_for(struct rig *rig, unsigned pollers, uint64_t pages);
+/* Another domain in the place of the one that rig_open() made, while nothing is
+ * mapped and no thread polls. */
+void rig_domain(struct rig *rig, const struct sluice_domain_cfg *cfg);
 void rig_close(struct rig *rig);
 
 /* Polls until the ticket has passed. */
