@@ -184,6 +184,18 @@ static noinline int map_far(struct sluice_view *view, uint64_t iova,
 	return rc;
 }
 
+/* A piece of a scatter list whose table is remembered. False: nothing was
+ * done. */
+static bool piece_near(struct sluice_view *view, uint64_t iova,
+                       const struct be_seg *seg, uint32_t prot)
+{
+	uint64_t nr = seg->len >> SLUICE_PAGE_LG2;
+
+	return view->plain && nr - 1 < NEAR_PAGES &&
+	       near_block(iova, seg->len) && prot &&
+	       pt_near_map(&view->near, iova, seg->va, (unsigned)nr, prot);
+}
+
 int map_leaves(struct sluice_view *view, uint64_t iova,
                const struct be_seg *seg, uint32_t nr, uint32_t prot,
                bool *ret_undone)
@@ -193,8 +205,10 @@ int map_leaves(struct sluice_view *view, uint64_t iova,
 
 	if (view->domain->be)
 		prot |= LEAF_HEAD;
+	view_look(view);
 	for (uint32_t i = 0; i < nr; i++) {
-		rc = map_far(view, at, seg[i].va, seg[i].len, prot);
+		if (!piece_near(view, at, &seg[i], prot))
+			rc = map_far(view, at, seg[i].va, seg[i].len, prot);
 		if (unlikely(rc))
 			break;
 		prot &= ~LEAF_HEAD;

@@ -161,8 +161,11 @@ static int patient(struct bench_worker *w, int rc, uint32_t tries)
 {
 	if (rc != -EAGAIN && rc != -ENOSPC && rc != -ENOBUFS)
 		return 0;
-	/* The lane that tickets wait for may not be running at all. */
-	if (tries > 1000)
+	/* The lane that tickets wait for may not be running at all, or be kept
+	 * from it for long. */
+	if (tries > 10000)
+		nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+	else if (tries > 1000)
 		sched_yield();
 	reap(w);
 	return 1;

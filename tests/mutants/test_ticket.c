@@ -192,6 +192,28 @@ static void offline_lane_leaves_no_batch(void **state)
 	two_down(&t);
 }
 
+/* Nobody tells a lane that is offline what it should drop. */
+static void offline_lane_keeps_nothing(void **state)
+{
+	struct sluice_ticket ticket;
+	sluice_iova_t iova;
+	sluice_oa_t oa;
+	struct two t;
+
+	(void)state;
+	two_up(&t, NULL);
+	assert_int_equal(map(&t.r, VA, PAGE, &iova), 0);
+	/* Often enough to be cached. */
+	for (int i = 0; i < 64; i++)
+		look(&t, iova);
+	assert_int_equal(sluice_lane_offline(t.lane), 0);
+	assert_int_equal(sluice_unmap(t.r.view, iova, PAGE, 0, &ticket), 1);
+	assert_true(passes(&t, ticket));
+	sluice_lane_online(t.lane);
+	assert_int_equal(sluice_translate(t.view, iova, 1, RW, &oa), -EFAULT);
+	two_down(&t);
+}
+
 /* A large leaf takes the place of a table in which others may be walking. */
 static void unlinked_table_waits(void **state)
 {
@@ -335,6 +357,7 @@ int main(void)
 	        cmocka_unit_test(waits_for_a_lane_that_is_there),
 	        cmocka_unit_test(does_not_wait_for_a_closed_view),
 	        cmocka_unit_test(offline_lane_leaves_no_batch),
+	        cmocka_unit_test(offline_lane_keeps_nothing),
 	        cmocka_unit_test(unlinked_table_waits),
 	        cmocka_unit_test(map_goes_where_the_table_is_now),
 	        cmocka_unit_test(walk_goes_where_the_table_is_now),
