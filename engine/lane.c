@@ -188,14 +188,12 @@ static noinline bool fall_asleep(struct sluice_view *view)
 	return false;
 }
 
-uint32_t sluice_poll(struct sluice_lane *lane, struct sluice_completion *out,
-                     uint32_t max)
+static noinline uint32_t poll_any(struct sluice_lane *lane,
+                                  struct sluice_completion *out, uint32_t max)
 {
 	bool drop = max == 0;
 	uint32_t n = 0;
 
-	if (lane_check(lane))
-		return 0;
 	if (lane->kernel)
 		n = kernel_reap(lane, out, max, drop);
 	if (unlikely(ld_rlx(&lane->inbox)))
@@ -212,6 +210,18 @@ uint32_t sluice_poll(struct sluice_lane *lane, struct sluice_completion *out,
 		}
 	}
 	return n;
+}
+
+uint32_t sluice_poll(struct sluice_lane *lane, struct sluice_completion *out,
+                     uint32_t max)
+{
+	if (lane_check(lane))
+		return 0;
+	/* One domain in use: the most common, and polled the most. */
+	if (likely(lane->nr_awake == 1) && !lane->kernel &&
+	    likely(!ld_rlx(&lane->inbox)))
+		return view_poll(lane->awake[0], out, max, max == 0);
+	return poll_any(lane, out, max);
 }
 
 static bool lane_idle(const struct sluice_lane *lane)

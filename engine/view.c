@@ -7,11 +7,16 @@
  */
 #include "engine/pend.h"
 
+/* Has nothing of its own under way but maps. */
+static inline bool no_unmaps(const struct sluice_view *view)
+{
+	return view->emitted == view->tail && view->nr_batch == 0 &&
+	       !(view->freed_new.head | view->freed_wait.head);
+}
+
 bool view_idle(const struct sluice_view *view)
 {
-	return view->emitted == view->tail && view->nr_maps_inflight == 0 &&
-	       view->nr_batch == 0 && !view->freed_new.head &&
-	       !view->freed_wait.head;
+	return no_unmaps(view) && view->nr_maps_inflight == 0;
 }
 
 void pend_filter_add_many(struct sluice_view *view, uint64_t iova, uint64_t len)
@@ -111,13 +116,15 @@ void view_note_new(struct sluice_view *view, uint64_t first, uint64_t last)
 	view->batch[view->nr_batch++] = (struct invlog_rec){first, last};
 }
 
-static bool must_post(const struct sluice_view *view)
+static bool must_post(struct sluice_view *view)
 {
 	const struct sluice_domain_cfg *cfg = &view->domain->cfg;
 
-	return !view->lazy || view->tail - view->posted >= cfg->lazy_entries ||
-	       view->pend_bytes - view->batch_bytes >= cfg->lazy_bytes ||
-	       view->lane->now - view->batch_ticks >= view->domain->lazy_ticks;
+	if (!view->lazy || view->tail - view->posted >= cfg->lazy_entries ||
+	    view->pend_bytes - view->batch_bytes >= cfg->lazy_bytes)
+		return true;
+	view->lane->now = ticks_now();
+	return view->lane->now - view->batch_ticks >= view->domain->lazy_ticks;
 }
 
 static bool log_has_passed(struct sluice_view *view, uint64_t seq)
@@ -188,6 +195,7 @@ static void end_done(struct sluice_view *view, uint64_t to)
 	uint64_t bytes = 0, i = view->passed;
 	bool soft = !view->domain->be;
 
+	view->lane->now = ticks_now();
 	for (; i != to; i++) {
 		struct pend *p = &view->pend[i & view->pend_mask];
 
@@ -274,15 +282,12 @@ static uint32_t emit(struct sluice_view *view, struct sluice_completion *out,
 
 #define VAIN_DRAINS 4096u
 
-/* Reads the log. A view that has read so often, and missed nothing between,
- * leaves: it may have had hits, but others pay for its being told. */
-static void read_log(struct sluice_view *view)
+/* What was read from the log. A view that has read so often, and missed nothing
+ * between, leaves: it may have had hits, but others pay for its being told. */
+static noinline void heed(struct sluice_view *view, unsigned got)
 {
-	unsigned got = invlog_drain(view->log, view->reader, &view->log_side);
 	uint64_t misses;
 
-	if (likely(!got))
-		return;
 	if (unlikely(got & (INVLOG_GOT_FLUSH | INVLOG_GOT_TABLES)))
 		view_forget(view);
 	if (unlikely(got & INVLOG_GOT_FLUSH))
@@ -297,16 +302,20 @@ static void read_log(struct sluice_view *view)
 	}
 }
 
-uint32_t view_poll(struct sluice_view *view, struct sluice_completion *out,
-                   uint32_t max, bool drop)
+static inline void read_log(struct sluice_view *view)
 {
-	struct sluice_lane *lane = view->lane;
+	unsigned got = invlog_drain(view->log, view->reader, &view->log_side);
 
-	if (view->emitted != view->tail || view->nr_batch) {
-		lane->now = ticks_now();
-		if (view->nr_batch && must_post(view))
-			view_post(view);
-	}
+	if (unlikely(got))
+		heed(view, got);
+}
+
+static noinline uint32_t poll_busy(struct sluice_view *view,
+                                   struct sluice_completion *out, uint32_t max,
+                                   bool drop)
+{
+	if (view->nr_batch && must_post(view))
+		view_post(view);
 	if (view->reading)
 		read_log(view);
 	if (unlikely(view->freed_wait.head || view->freed_new.head))
@@ -315,6 +324,16 @@ uint32_t view_poll(struct sluice_view *view, struct sluice_completion *out,
 		return 0;
 	advance(view);
 	return emit(view, out, max, drop);
+}
+
+uint32_t view_poll(struct sluice_view *view, struct sluice_completion *out,
+                   uint32_t max, bool drop)
+{
+	if (!no_unmaps(view))
+		return poll_busy(view, out, max, drop);
+	if (view->reading)
+		read_log(view);
+	return 0;
 }
 
 int sluice_ticket_passed(const struct sluice_view *view,
