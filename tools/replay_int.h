@@ -44,6 +44,12 @@ struct player {
 };
 
 /* An engine, its domains and as many lanes as the deal has parts. */
+/* What lanes share, or one lane has to itself. */
+struct stage {
+	struct sluice_engine *engine;
+	struct sluice_domain *domain[PLAN_MAX_DOMAINS];
+};
+
 struct machine {
 	const char *name;
 	const struct plan *plan;
@@ -54,8 +60,8 @@ struct machine {
 	unsigned iova_bits;
 	uint32_t nr; /* lanes */
 	int warm;    /* this pass is not counted */
-	struct sluice_engine *engine;
-	struct sluice_domain *domain[PLAN_MAX_DOMAINS];
+	int apart;   /* each lane has a stage of its own */
+	struct stage *stage;
 	struct player **player;
 	struct oracle *whole[PLAN_MAX_DOMAINS]; /* the trace, not dealt */
 	/* Of the job that runs. */

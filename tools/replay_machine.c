@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The engine under test: soft domains that all lanes share, one lane and a
- * view on each domain per thread; opened, run job by job, and closed.
+ * The engine under test: soft domains that all lanes share (or, to see what
+ * sharing costs, none do), one lane and a view on each domain per thread;
+ * opened, run job by job, and closed.
  */
 #include "tools/replay_int.h"
 
@@ -63,14 +64,24 @@ void machine_stats(const struct machine *m, struct sluice_domain_stats *ret_sum)
 	for (uint32_t d = 0; d < m->plan->nr_domains; d++) {
 		struct sluice_domain_stats s;
 
-		sluice_domain_get_stats(m->domain[d], &s);
+		sluice_domain_get_stats(m->stage[0].domain[d], &s);
 		ret_sum->kernel_maps += s.kernel_maps;
 		ret_sum->kernel_unmaps += s.kernel_unmaps;
 		ret_sum->invalidations += s.invalidations;
 	}
 }
 
-static int open_domain(struct machine *m, uint32_t d)
+static uint32_t nr_stages(const struct machine *m)
+{
+	return m->apart ? m->nr : 1;
+}
+
+static struct stage *stage_of(const struct machine *m, uint32_t lane)
+{
+	return &m->stage[m->apart ? lane : 0];
+}
+
+static int open_domain(struct machine *m, struct stage *s, uint32_t d)
 {
 	struct sluice_domain_cfg cfg = {
 	        .backend = SLUICE_BACKEND_SOFT,
@@ -80,7 +91,7 @@ static int open_domain(struct machine *m, uint32_t d)
 	        .flags = SLUICE_DOMAIN_CALLER_IOVA,
 	        .last = (UINT64_C(1) << m->iova_bits) - 1,
 	};
-	int rc = sluice_domain_create(m->engine, &cfg, &m->domain[d]);
+	int rc = sluice_domain_create(s->engine, &cfg, &s->domain[d]);
 
 	return rc < 0 ? refused(m, m->err, rc, "a domain cannot be created")
 	              : 0;
@@ -111,30 +122,42 @@ static void open_lane(void *ctx, uint32_t id)
 {
 	struct player *p = ctx;
 	struct machine *m = p->m;
+	const struct stage *s = stage_of(m, id);
 
-	(void)id;
-	p->rc = sluice_lane_open(m->engine, NULL, &p->lane);
+	p->rc = sluice_lane_open(s->engine, NULL, &p->lane);
 	if (p->rc < 0) {
 		refused(m, &p->err, p->rc, "a lane cannot be opened");
 		return;
 	}
 	for (uint32_t d = 0; d < m->plan->nr_domains && !p->rc; d++)
-		p->rc = sluice_view_open(p->lane, m->domain[d], &p->view[d]);
+		p->rc = sluice_view_open(p->lane, s->domain[d], &p->view[d]);
 	if (p->rc < 0)
 		refused(m, &p->err, p->rc, "a view cannot be opened");
 }
 
-int machine_on(struct machine *m)
+static int open_stage(struct machine *m, struct stage *s)
 {
 	struct sluice_engine_cfg cfg = {.max_lanes = m->nr};
-	int rc;
+	int rc = sluice_engine_open(&cfg, &s->engine);
 
-	m->iova_bits = m->plan->last_iova >> 48 ? 57 : 48;
-	rc = sluice_engine_open(&cfg, &m->engine);
 	if (rc < 0)
 		return refused(m, m->err, rc, "the engine cannot be opened");
 	for (uint32_t d = 0; d < m->plan->nr_domains && !rc; d++)
-		rc = open_domain(m, d);
+		rc = open_domain(m, s, d);
+	return rc;
+}
+
+int machine_on(struct machine *m)
+{
+	int rc = 0;
+
+	m->iova_bits = m->plan->last_iova >> 48 ? 57 : 48;
+	m->stage = calloc(nr_stages(m), sizeof(*m->stage));
+	if (!m->stage)
+		return trace_fail(m->err, -ENOMEM, "%s: no memory for lanes",
+		                  m->name);
+	for (uint32_t i = 0; i < nr_stages(m) && !rc; i++)
+		rc = open_stage(m, &m->stage[i]);
 	if (rc)
 		return rc;
 	m->player = calloc(m->nr, sizeof(struct player *));
@@ -162,6 +185,17 @@ static void close_lane(void *ctx, uint32_t id)
 	           : 0;
 }
 
+static int close_stage(struct machine *m, struct stage *s)
+{
+	int rc = 0;
+
+	for (uint32_t d = 0; d < m->plan->nr_domains; d++)
+		rc |= sluice_domain_destroy(s->domain[d]);
+	rc |= sluice_engine_close(s->engine);
+	return rc ? refused(m, m->err, -EBUSY, "the engine cannot be closed")
+	          : 0;
+}
+
 int machine_off(struct machine *m)
 {
 	int rc = 0, complete = m->player != NULL;
@@ -177,15 +211,12 @@ int machine_off(struct machine *m)
 	}
 	free(m->player);
 	m->player = NULL;
-	if (rc)
-		return rc;
-	for (uint32_t d = 0; d < m->plan->nr_domains; d++)
-		rc |= sluice_domain_destroy(m->domain[d]);
-	rc |= sluice_engine_close(m->engine);
-	return rc ? refused(m, m->err, -EBUSY, "the engine cannot be closed")
-	          : 0;
+	for (uint32_t i = 0; m->stage && i < nr_stages(m) && !rc; i++)
+		rc = close_stage(m, &m->stage[i]);
+	free(m->stage);
+	m->stage = NULL;
+	return rc;
 }
-
 static void lost(struct player *p)
 {
 	p->rc = trace_fail(&p->err, -ETIMEDOUT,

@@ -104,6 +104,10 @@ static void scaling_row(FILE *to, const struct replay_file *f)
 	        pairs_per_s(one) / 1e6, r->scaling,
 	        best_ratio(r, REPLAY_MANY, REPLAY_ONE));
 	fprintf(to,
+	        "%-22s apart, each lane with domains of its own: x%.2f (best "
+	        "passes x%.2f)\n",
+	        "", r->apart, best_ratio(r, REPLAY_APART, REPLAY_ONE));
+	fprintf(to,
 	        "%-22s %" PRIu64 " chains, the largest %.1f %% of the events, "
 	        "the fullest lane %.1f %%\n",
 	        "", r->chains, share(r->largest, r->events),
@@ -268,6 +272,9 @@ static void scaling_json(cJSON *o, const struct replay_result *r)
 	cJSON_AddNumberToObject(t, "median", r->scaling);
 	cJSON_AddNumberToObject(t, "best",
 	                        best_ratio(r, REPLAY_MANY, REPLAY_ONE));
+	cJSON_AddNumberToObject(t, "median_apart", r->apart);
+	cJSON_AddNumberToObject(t, "best_apart",
+	                        best_ratio(r, REPLAY_APART, REPLAY_ONE));
 	tool_json_u64(t, "chains", r->chains);
 	tool_json_u64(t, "largest_chain", r->largest);
 	tool_json_u64(t, "fullest_lane", r->fullest);

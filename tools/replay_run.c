@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MACHINES 3 /* by REPLAY_ONE, REPLAY_MANY and REPLAY_APART */
+
 struct show {
 	const char *name;
 	const struct plan *plan;
@@ -22,9 +24,9 @@ struct show {
 	struct trace_error *err;
 	struct team *team;
 	struct replay_deal deal[2]; /* for one lane, for several */
-	struct machine machine[2];
+	struct machine machine[MACHINES];
 	struct rival *rival[2];
-	int on[2];
+	int on[MACHINES];
 };
 
 static int no_memory(struct show *s)
@@ -64,6 +66,23 @@ static int prepare(struct show *s, int many)
 	return rc;
 }
 
+/* Not checked: what it does is what the lanes that share were checked for. */
+static int prepare_apart(struct show *s)
+{
+	s->machine[REPLAY_APART] = (struct machine){
+	        .name = s->name,
+	        .plan = s->plan,
+	        .opts = s->opts,
+	        .deal = &s->deal[1],
+	        .team = s->team,
+	        .err = s->err,
+	        .nr = s->opts->lanes,
+	        .apart = 1,
+	};
+	s->on[REPLAY_APART] = 1;
+	return machine_on(&s->machine[REPLAY_APART]);
+}
+
 static int enlist(struct show *s, enum replay_player who, uint32_t lanes)
 {
 	struct replay_speed *v = &s->res->speed[who];
@@ -78,13 +97,15 @@ static int enlist(struct show *s, enum replay_player who, uint32_t lanes)
 
 /* Pass i of a machine; the one before the first warms tables and caches, as
  * the drivers' first requests did before the recording. */
-static int turn(struct show *s, int many, int64_t i)
+static int turn(struct show *s, enum replay_player who, int64_t i)
 {
-	struct replay_speed *v =
-	        &s->res->speed[many ? REPLAY_MANY : REPLAY_ONE];
-	struct machine *m = &s->machine[many];
+	struct replay_speed *v = &s->res->speed[who];
+	struct machine *m = &s->machine[who];
 	uint64_t ps;
 	int rc;
+
+	if (!s->on[who])
+		return 0;
 
 	m->warm = i < 0;
 	rc = machine_pass(m, &ps);
@@ -166,6 +187,7 @@ static int conclude(struct show *s)
 	for (int who = 0; who < REPLAY_PLAYERS; who++)
 		evaluate(s, who, tmp);
 	res->scaling = ratio(s, REPLAY_MANY, REPLAY_ONE, tmp);
+	res->apart = ratio(s, REPLAY_APART, REPLAY_ONE, tmp);
 	for (int many = 0; many < 2; many++) {
 		struct machine *m = &s->machine[many];
 		struct replay_speed *v = &res->speed[many];
@@ -188,6 +210,8 @@ static int enlist_all(struct show *s)
 
 	if (!rc && s->machine[1].nr)
 		rc = enlist(s, REPLAY_MANY, s->machine[1].nr);
+	if (!rc && s->machine[1].nr)
+		rc = enlist(s, REPLAY_APART, s->machine[1].nr);
 	if (!rc && s->rival[0])
 		rc = enlist(s, REPLAY_WAY_ONE, 1);
 	if (!rc && s->rival[1])
@@ -200,9 +224,11 @@ static int timed(struct show *s)
 	int rc = enlist_all(s);
 
 	for (int64_t i = -1; i < (int64_t)s->opts->repeat && !rc; i++) {
-		rc = turn(s, 0, i);
-		if (!rc && s->on[1])
-			rc = turn(s, 1, i);
+		rc = turn(s, REPLAY_ONE, i);
+		if (!rc)
+			rc = turn(s, REPLAY_MANY, i);
+		if (!rc)
+			rc = turn(s, REPLAY_APART, i);
 		for (int many = 0; many < 2 && !rc; many++)
 			rc = rival_turn(s, many, i);
 	}
@@ -215,11 +241,11 @@ static int dismiss(struct show *s, int quiet)
 	struct trace_error unused;
 	int rc = 0, off;
 
-	for (int many = 0; many < 2; many++) {
-		if (!s->on[many])
+	for (int who = 0; who < MACHINES; who++) {
+		if (!s->on[who])
 			continue;
-		s->machine[many].err = quiet || rc ? &unused : s->err;
-		off = machine_off(&s->machine[many]);
+		s->machine[who].err = quiet || rc ? &unused : s->err;
+		off = machine_off(&s->machine[who]);
 		rc = rc ? rc : off;
 	}
 	for (int many = 0; many < 2; many++)
@@ -255,6 +281,8 @@ int replay_run(const char *name, const struct plan *plan,
 	rc = prepare(&s, 0);
 	if (!rc && opts->lanes > 1)
 		rc = prepare(&s, 1);
+	if (!rc && opts->lanes > 1 && !ret->divergence)
+		rc = prepare_apart(&s);
 	/* What diverged cannot be timed. */
 	if (!rc && !ret->divergence)
 		rc = timed(&s);

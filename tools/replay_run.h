@@ -43,6 +43,7 @@ struct replay_opts {
 enum replay_player {
 	REPLAY_ONE,
 	REPLAY_MANY,
+	REPLAY_APART, /* as many, each with domains of its own */
 	REPLAY_WAY_ONE,
 	REPLAY_WAY_MANY,
 	REPLAY_PLAYERS
@@ -69,6 +70,7 @@ struct replay_result {
 	/* Medians over the passes of rate over rate, each of two passes that
 	 * ran one after the other; 0 when not measured. */
 	double scaling;    /* many lanes to one */
+	double apart;      /* many lanes apart to one: what the machine gives */
 	double against[2]; /* engine to way, by one lane and by many */
 	/* How the trace was dealt. */
 	uint64_t chains, largest, fullest, events;

@@ -218,6 +218,8 @@ class Replay(Case):
                     s = f['scaling']
                     self.assertGreater(s['median'], 0)
                     self.assertGreater(s['best'], 0)
+                    self.assertGreater(s['median_apart'], 0)
+                    self.assertGreater(s['best_apart'], 0)
                     self.assertLessEqual(s['largest_chain'],
                                          s['fullest_lane'])
                     # Half each, but for what hangs together.
