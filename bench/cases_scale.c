@@ -4,7 +4,8 @@
  * bursts of 64 maps, 64 unmaps and a poll on pages of one's own; one lane, and
  * one for each processor, in the same table. What is reported is the time of
  * an operation in each lane, so the rate at N over N times the rate at 1 is the
- * first over the second (bench/table). "…_1" is one lane alone.
+ * first over the second (bench/table). "…_1" is one lane alone; "apart" are all
+ * of them with engines of their own, who share nothing: the machine's floor.
  */
 #include "bench/crew.h"
 #include "bench/pages.h"
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 
 #define PAGES 1024
+#define STEP 389      /* odd: visits all, none beside the last */
 #define OPS_OURS 8192 /* of each lane in a round */
 #define OPS_WAY 2048
 #define BUDGET_NS UINT64_C(10000000)
@@ -27,8 +29,11 @@
 struct one {
 	_Alignas(128) struct sluice_lane *lane;
 	struct sluice_view *view;
+	const uint64_t *list; /* of the pages to translate */
 	uint64_t at;
 	uint64_t iova[PAGES_BURST];
+	struct rig rig; /* apart */
+	uint64_t own[PAGES];
 };
 
 struct scale {
@@ -48,6 +53,7 @@ static void enter_ours(void *ctx, unsigned who)
 	struct scale *s = ctx;
 	struct one *o = &s->one[who];
 
+	o->list = s->p->iova;
 	if (!who) {
 		o->lane = s->p->rig.lane;
 		o->view = s->p->rig.view;
@@ -74,10 +80,36 @@ static void wait_ours(void *ctx, unsigned who)
 	sluice_poll(((struct scale *)ctx)->one[who].lane, NULL, 0);
 }
 
+/* As many pages, in an order of the same kind. */
+static void enter_apart(void *ctx, unsigned who)
+{
+	struct one *o = &((struct scale *)ctx)->one[who];
+
+	rig_check(rig_open(&o->rig, 0), "rig");
+	o->lane = o->rig.lane;
+	o->view = o->rig.view;
+	o->list = o->own;
+	for (uint64_t i = 0; i < PAGES; i++) {
+		struct sluice_map_req req = {.va = VA + i * 2 * PAGE,
+		                             .len = PAGE,
+		                             .prot = SLUICE_RW};
+
+		rig_check(sluice_map(o->view, &req, &o->own[i * STEP % PAGES]),
+		          "map");
+	}
+}
+
+static void leave_apart(void *ctx, unsigned who)
+{
+	rig_close(&((struct scale *)ctx)->one[who].rig);
+}
+
 static void enter_way(void *ctx, unsigned who)
 {
-	const struct pages *p = ((struct scale *)ctx)->p;
+	struct scale *s = ctx;
+	const struct pages *p = s->p;
 
+	s->one[who].list = p->iova;
 	if (who)
 		p->cfg.way->thread_enter(p->w);
 }
@@ -103,7 +135,7 @@ static void wait_way(void *ctx, unsigned who)
 static const uint64_t *next(struct scale *s, unsigned who)
 {
 	struct one *o = &s->one[who];
-	const uint64_t *iova = &s->p->iova[o->at];
+	const uint64_t *iova = &o->list[o->at];
 
 	o->at = (o->at + PAGES_BURST) & (s->p->cfg.nr - 1);
 	return iova;
@@ -238,15 +270,14 @@ static struct gb_case cases[MAX_CASES];
 static char names[MAX_CASES][NAME];
 static unsigned nr_cases;
 
-static void add(const char *bar, const struct way *way,
+static void add(const char *bar, const char *who, const struct way *way,
                 const struct crew_ops *ops)
 {
 	for (unsigned nr = 0; nr < 2; nr++) {
 		unsigned i = nr_cases++;
 
 		rig_check(i < MAX_CASES ? 0 : -1, "too many cases");
-		snprintf(names[i], NAME, "%s/%s%s", bar,
-		         way ? way->name : "sluice", nr ? "_1" : "");
+		snprintf(names[i], NAME, "%s/%s%s", bar, who, nr ? "_1" : "");
 		cfgs[i] = (struct scale_cfg){{way, PAGES}, ops, nr};
 		cases[i] = (struct gb_case){.name = names[i],
 		                            .batch = way ? OPS_WAY : OPS_OURS,
@@ -261,19 +292,23 @@ static void add(const char *bar, const struct way *way,
 
 void cases_scale(void)
 {
-	static const struct crew_ops translate[2] = {
+	static const struct crew_ops translate[3] = {
 	        {enter_ours, leave_ours, translate_ours, wait_ours},
-	        {enter_way, leave_way, translate_way, wait_way}};
-	static const struct crew_ops pair[2] = {
+	        {enter_way, leave_way, translate_way, wait_way},
+	        {enter_apart, leave_apart, translate_ours, wait_ours}};
+	static const struct crew_ops pair[3] = {
 	        {enter_ours, leave_ours, pair_ours, wait_ours},
-	        {enter_way, leave_way, pair_way, wait_way}};
+	        {enter_way, leave_way, pair_way, wait_way},
+	        {enter_apart, leave_apart, pair_ours, wait_ours}};
 	unsigned nr_ways;
 	const struct way *ways = ways_all(&nr_ways);
 
-	add("B6", NULL, &translate[0]);
-	add("B19", NULL, &pair[0]);
+	add("B6", "sluice", NULL, &translate[0]);
+	add("B6", "apart", NULL, &translate[2]);
+	add("B19", "sluice", NULL, &pair[0]);
+	add("B19", "apart", NULL, &pair[2]);
 	for (unsigned i = 0; i < nr_ways; i++) {
-		add("B6", &ways[i], &translate[1]);
-		add("B19", &ways[i], &pair[1]);
+		add("B6", ways[i].name, &ways[i], &translate[1]);
+		add("B19", ways[i].name, &ways[i], &pair[1]);
 	}
 }
