@@ -5,6 +5,8 @@
  */
 #include "tests/engine/rig.h"
 
+#include "util/util.h"
+
 #include <stdlib.h>
 
 #define VA UINT64_C(0x7f0000001000) /* no 2 MiB leaf fits */
@@ -310,6 +312,51 @@ static void held_across_polls(void **state)
 	rig_down(&r);
 }
 
+/* What is asked for beyond the entry is answered in part, however long: sums
+ * that wrap around 2^64 must not look like short ones. */
+static void however_long(void **state)
+{
+	const struct sluice_domain_cfg cfg = {
+	        .flags = SLUICE_DOMAIN_CALLER_IOVA};
+	static const uint64_t offs[] = {0, 1, 8, PAGE / 2, PAGE - 1};
+	struct sluice_domain_stats before, after;
+	sluice_oa_t oa;
+	struct rig r;
+
+	(void)state;
+	rig_up(&r, &cfg);
+	assert_int_equal(map_fixed(&r, VA, PAGE, BASE), 0);
+	/* Often enough to be cached. */
+	for (int i = 0; i < 64; i++)
+		assert_int_equal(xlate(&r, BASE, 1), 1);
+	sluice_domain_get_stats(r.domain, &before);
+	for (unsigned i = 0; i < NR_OF(offs); i++) {
+		uint64_t off = offs[i], left = PAGE - off;
+		volatile uint64_t fits[] = {1, left};
+		volatile uint64_t not [] = {
+		        left + 1,          UINT64_C(1) << 32, UINT64_C(1) << 63,
+		        UINT64_MAX - PAGE, UINT64_MAX - off,  UINT64_MAX};
+
+		for (unsigned k = 0; k < NR_OF(fits); k++) {
+			assert_int_equal(sluice_translate(r.view, BASE + off,
+			                                  fits[k], RW, &oa),
+			                 fits[k]);
+			assert_int_equal(oa, VA + off);
+		}
+		for (unsigned k = 0; k < NR_OF(not ); k++) {
+			assert_int_equal(sluice_translate(r.view, BASE + off,
+			                                  not [k], RW, &oa),
+			                 left);
+			assert_int_equal(oa, VA + off);
+		}
+	}
+	/* Those that fit were hits, and no others. */
+	sluice_domain_get_stats(r.domain, &after);
+	assert_int_equal(after.misses - before.misses, NR_OF(offs) * 6);
+	assert_int_equal(unmap(&r, BASE, PAGE), 1);
+	rig_down(&r);
+}
+
 static void faults_are_kept(void **state)
 {
 	const struct sluice_domain_cfg cfg = {
@@ -367,6 +414,7 @@ int main(void)
 	        cmocka_unit_test(the_other_direction),
 	        cmocka_unit_test(no_other_direction),
 	        cmocka_unit_test(held_across_polls),
+	        cmocka_unit_test(however_long),
 	        cmocka_unit_test(faults_are_kept),
 	};
 
