@@ -95,9 +95,10 @@ static int enlist(struct show *s, enum replay_player who, uint32_t lanes)
 	return 0;
 }
 
-/* Pass i of a machine; the one before the first warms tables and caches, as
- * the drivers' first requests did before the recording. */
-static int turn(struct show *s, enum replay_player who, int64_t i)
+/* Pass i of a machine, behind one that is not counted and warms tables, caches
+ * and processors, as the drivers' first requests did before the recording:
+ * whose turn it was before must make no difference. */
+static int turn(struct show *s, enum replay_player who, uint32_t i)
 {
 	struct replay_speed *v = &s->res->speed[who];
 	struct machine *m = &s->machine[who];
@@ -106,10 +107,13 @@ static int turn(struct show *s, enum replay_player who, int64_t i)
 
 	if (!s->on[who])
 		return 0;
-
-	m->warm = i < 0;
+	m->warm = 1;
 	rc = machine_pass(m, &ps);
-	if (rc || i < 0)
+	if (rc)
+		return rc;
+	m->warm = 0;
+	rc = machine_pass(m, &ps);
+	if (rc)
 		return rc;
 	v->pass_ps[i] = ps;
 	for (uint32_t n = 0; n < m->nr; n++) {
@@ -120,7 +124,7 @@ static int turn(struct show *s, enum replay_player who, int64_t i)
 }
 
 /* The way's turn, if there is one. */
-static int rival_turn(struct show *s, int many, int64_t i)
+static int rival_turn(struct show *s, int many, uint32_t i)
 {
 	struct replay_speed *v =
 	        &s->res->speed[many ? REPLAY_WAY_MANY : REPLAY_WAY_ONE];
@@ -129,8 +133,10 @@ static int rival_turn(struct show *s, int many, int64_t i)
 
 	if (!s->rival[many])
 		return 0;
-	rc = rival_pass(s->rival[many], i < 0, &ps, s->err);
-	if (!rc && i >= 0)
+	rc = rival_pass(s->rival[many], 1, &ps, s->err);
+	if (!rc)
+		rc = rival_pass(s->rival[many], 0, &ps, s->err);
+	if (!rc)
 		v->pass_ps[i] = ps;
 	return rc;
 }
@@ -223,7 +229,7 @@ static int timed(struct show *s)
 {
 	int rc = enlist_all(s);
 
-	for (int64_t i = -1; i < (int64_t)s->opts->repeat && !rc; i++) {
+	for (uint32_t i = 0; i < s->opts->repeat && !rc; i++) {
 		rc = turn(s, REPLAY_ONE, i);
 		if (!rc)
 			rc = turn(s, REPLAY_MANY, i);
