@@ -137,7 +137,10 @@ struct sluice_view {
 	bool reading;
 	uint32_t vain_drains;
 	uint64_t misses_then; /* at the last of them */
-	uint64_t unlinked;    /* of the domain, when near was last dropped */
+	/* Misses that fill the IOTLB, up to its size; a number of misses with
+	 * none of these bits is that of one that fills it. */
+	uint64_t fills, fill_mask;
+	uint64_t unlinked; /* of the domain, when near was last dropped */
 	uint32_t idle_polls;
 	uint64_t inbox_next;
 	struct invlog_view log_side;
@@ -277,6 +280,12 @@ static inline void view_look(struct sluice_view *view)
 		return;
 	view_forget(view);
 	view->unlinked = now;
+}
+
+/* The IOTLB is empty: every miss may fill it again. */
+static inline void view_refill(struct sluice_view *view)
+{
+	view->fills = view->fill_mask = 0;
 }
 void fault_record(struct fault_ring *r, const struct sluice_fault *f);
 

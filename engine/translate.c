@@ -31,12 +31,13 @@ static noinline int64_t fault(struct sluice_view *view, uint64_t iova,
 	return msg_lit(err, text);
 }
 
-/* Of the misses that one word answers, one in eight fills the IOTLB: what is
- * asked for again and again gets there soon, and what is not does not push it
- * out. */
+/* A full IOTLB is filled by one in eight of the misses that one word answers:
+ * what is asked for again and again gets there soon, and what is not does not
+ * push it out. */
 #define FILL_EVERY 8u
 
-static noinline int64_t fill_near(struct sluice_view_hot *hot,
+static noinline int64_t fill_near(struct sluice_view *view,
+                                  struct sluice_view_hot *hot,
                                   const struct pt_near *near, uint64_t addr,
                                   uint64_t w, uint64_t len)
 {
@@ -44,6 +45,10 @@ static noinline int64_t fill_near(struct sluice_view_hot *hot,
 
 	tlb_fill(hot, addr, first, first + (SLUICE_PAGE_SIZE - 1),
 	         pt_near_oa(near, w) - first, pt_near_prot(near, w));
+	if (view->fills == hot->tlb_mask)
+		view->fill_mask = FILL_EVERY - 1;
+	else
+		view->fills++;
 	return (int64_t)len;
 }
 
@@ -72,8 +77,8 @@ static always_inline int64_t answer_near(struct sluice_view *view,
 
 	st_rlx(&view->st.misses, misses);
 	*ret_to = pt_near_oa(near, w) + (addr & (SLUICE_PAGE_SIZE - 1));
-	if (unlikely(misses % FILL_EVERY == 0))
-		return fill_near(hot, near, addr, w, len);
+	if (unlikely(!(misses & view->fill_mask)))
+		return fill_near(view, hot, near, addr, w, len);
 	return (int64_t)len;
 }
 
@@ -253,6 +258,7 @@ void view_join(struct sluice_view *view)
 	/* Maps and unmaps remember tables too, which may have been given back
 	 * since: nothing waited for this view. */
 	view_forget(view);
+	view_refill(view);
 	view->reading = true;
 	view->vain_drains = 0;
 	view_awake(view);

@@ -290,8 +290,10 @@ static noinline void heed(struct sluice_view *view, unsigned got)
 
 	if (unlikely(got & (INVLOG_GOT_FLUSH | INVLOG_GOT_TABLES)))
 		view_forget(view);
-	if (unlikely(got & INVLOG_GOT_FLUSH))
+	if (unlikely(got & INVLOG_GOT_FLUSH)) {
 		ctr_add(&view->st.flushes, 1);
+		view_refill(view);
+	}
 	misses = ld_rlx(&view->st.misses);
 	if (misses != view->misses_then) {
 		view->misses_then = misses;
