@@ -213,6 +213,7 @@ static void test_play(void **state)
 
 #define TIB ((uint64_t)1 << 40)
 #define MIB2 ((uint64_t)1 << 21)
+#define TRIES 100
 #define DOMAINS 8u
 
 static uint64_t now_ns(void)
@@ -221,6 +222,15 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t hold_all(struct sluice_pt **pt)
+{
+	uint64_t ns = now_ns();
+
+	for (unsigned k = 1; k < DOMAINS; k++)
+		assert_int_equal(sluice_pt_attach(pt[k], pt[0], TIB, TIB), 0);
+	return now_ns() - ns;
 }
 
 /* 1 TiB of 2 MiB leaves, mapped once, held by eight. */
@@ -240,10 +250,14 @@ static void test_terabyte(void **state)
 	for (unsigned k = 1; k < DOMAINS; k++)
 		assert_int_equal(sluice_pt_create_beside(pt[0], NULL, &pt[k]),
 		                 0);
-	ns = now_ns();
-	for (unsigned k = 1; k < DOMAINS; k++)
-		assert_int_equal(sluice_pt_attach(pt[k], pt[0], TIB, TIB), 0);
-	ns = now_ns() - ns;
+	ns = hold_all(pt);
+	/* Copying would take milliseconds each time; who was preempted, or is
+	 * emulated beside others, may try again. */
+	for (unsigned i = 0; i < TRIES && ns > 1000000; i++) {
+		for (unsigned k = 1; k < DOMAINS; k++)
+			assert_int_equal(sluice_pt_detach(pt[k], TIB, TIB), 0);
+		ns = hold_all(pt);
+	}
 	for (unsigned k = 1; k < DOMAINS; k++) {
 		sluice_pt_get_stats(pt[k], &s);
 		assert_int_equal(s.leaves[21], TIB / MIB2);
