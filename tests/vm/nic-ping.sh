@@ -1,0 +1,126 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# vm: --disks 0 --net
+#
+# A network card driven from user space answers a kernel's pings: the guest's
+# own kernel drives a second card on the same hub and pings the first, 1000
+# times in each mode, with payloads from none to 1400 bytes; busybox's ping
+# compares what comes back. QEMU's user network is the other peer: our side
+# resolves and pings its gateway. Then a buffer is taken away from under the
+# card: that one frame must be refused by the IOMMU.
+. "$SLUICE_VM/guest-lib.sh"
+
+ours=10.0.2.50 peer=10.0.2.20 gateway=10.0.2.2
+sizes='0 1 7 8 16 17 55 56 57 100 128 255 256 500 512 700 1000 1023 1024 1400'
+each=50 total=1000
+
+busybox() {
+	command busybox "$@"
+}
+
+peer_up() {
+	vm_if=$(ls "/sys/bus/pci/devices/$VM_PEER_NIC/net") ||
+		vm_fail "the kernel has no driver for $VM_PEER_NIC"
+	busybox ip addr add $peer/24 dev "$vm_if"
+	busybox ip link set "$vm_if" up
+}
+
+# until_says FILE WORDS: the program that writes there has come so far.
+until_says() {
+	vm_tries=0
+	until grep -q "$2" "$1"; do
+		vm_tries=$((vm_tries + 1))
+		[ $vm_tries -lt 300 ] && kill -0 "$pid" 2>/dev/null ||
+			vm_fail "it does not say \"$2\": $(cat "$1")"
+		sleep 0.1
+	done
+}
+
+# number NAME: what the program printed beside that name.
+number() {
+	sed -n "s/^$1 \([0-9]*\)\$/\1/p" "$log"
+}
+
+# expect NAME NUMBER
+expect() {
+	[ "$(number "$1")" = "$2" ] || vm_fail "$1 is not $2: $(cat "$log")"
+}
+
+echo_up() {
+	log=$TMPDIR/echo.$1
+	shift
+	"$e1000e_echo" $VM_NIC $ours "$@" >"$log" 2>&1 &
+	pid=$!
+	until_says "$log" '^ready '
+}
+
+echo_done() {
+	status=0
+	wait $pid || status=$?
+	[ $status = 0 ] || vm_fail "e1000e_echo: $status: $(cat "$log")"
+}
+
+# All sizes; every reply must come back, whole.
+ping_all() {
+	got=0
+	for size in $sizes; do
+		text=$(busybox ping -q -A -W 5 -c $each -s "$size" $ours 2>&1) ||
+			vm_fail "ping of $size bytes: $text; $(cat "$log")"
+		case $text in
+		*"$each packets transmitted, $each packets received, 0%"*) ;;
+		*) vm_fail "ping of $size bytes: $text" ;;
+		esac
+		got=$((got + each))
+	done
+	[ $got = $total ] || vm_fail "$got pings, not $total"
+}
+
+round() {
+	echo_up "$1" --mode "$1" --count $total --ping $gateway
+	before=$(cut -d' ' -f1 /proc/uptime)
+	ping_all
+	after=$(cut -d' ' -f1 /proc/uptime)
+	echo_done
+	echo "mode $1: $total pings from $before to $after s"
+	cat "$log"
+	grep -q "^peer $gateway answered" "$log" ||
+		vm_fail "the user network did not answer"
+	# Counts are equal on both sides.
+	expect echo-replies $total
+	expect bad 0
+	expect kernel-errors 0
+	expect hardware-missed 0
+	expect frames-in "$(number hardware-in)"
+	expect frames-out "$(number hardware-out)"
+	vm_no_faults
+}
+
+guest() {
+	peer_up
+	vm_bind vfio-pci $VM_NIC
+	vm_run 2 "$e1000e_echo" $VM_NIC 10.0.2.256
+	vm_run 1 "$e1000e_echo" $VM_NIC $ours --seconds 1 --count 1
+	vm_says 'fewer echo requests'
+	round strict
+	# A frame costs the calls for its own pages: in, and out.
+	[ "$(number kernel-maps)" -ge $((2 * total)) ] ||
+		vm_fail "strict mode without a mapping for each frame"
+	round arena
+	expect kernel-maps 0
+	expect kernel-unmaps 0
+
+	echo_up break --break --seconds 20
+	busybox ping -q -W 1 -c 1 $ours >"$TMPDIR/ping" 2>&1 &&
+		vm_fail "a ping was answered out of a buffer taken away"
+	echo_done
+	cat "$log"
+	grep -q '^stale-iova: memory untouched' "$log" ||
+		vm_fail "the control has shown nothing"
+	stale=$(sed -n 's/^stale-iova \(0x[0-9a-f]*\)$/\1/p' "$log")
+	sleep 1
+	vm_fault_at $VM_NIC "${stale:?was not printed}"
+	# The kernel's own driver takes the card as we left it.
+	vm_bind e1000e $VM_NIC
+}
+
+vm_main "$@"
