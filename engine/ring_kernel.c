@@ -104,11 +104,12 @@ int kring_map_burst(struct sluice_ring *ring, uint32_t first, uint32_t nr,
 {
 	uint64_t each = ring->stride, pages = each >> SLUICE_PAGE_LG2;
 	struct iovec iov[MAX_SG];
-	uint32_t n = 0;
+	uint32_t n = 1;
 	int rc;
 
-	for (uint32_t i = 0; i < nr; i++) {
-		if (i && va[i] == va[i - 1] + each) {
+	iov[0] = (struct iovec){(void *)(uintptr_t)va[0], each};
+	for (uint32_t i = 1; i < nr; i++) {
+		if (va[i] == va[i - 1] + each) {
 			iov[n - 1].iov_len += each;
 			continue;
 		}
