@@ -13,10 +13,6 @@
 ours=10.0.2.50 peer=10.0.2.20 gateway=10.0.2.2
 total=1000
 
-busybox() {
-	command busybox "$@"
-}
-
 peer_up() {
 	vm_if=$(ls "/sys/bus/pci/devices/$VM_PEER_NIC/net") ||
 		vm_fail "the kernel has no driver for $VM_PEER_NIC"
@@ -29,8 +25,9 @@ until_says() {
 	vm_tries=0
 	until grep -q "$2" "$1"; do
 		vm_tries=$((vm_tries + 1))
-		[ $vm_tries -lt 300 ] && kill -0 "$pid" 2>/dev/null ||
+		if [ $vm_tries = 300 ] || ! kill -0 "$pid" 2>/dev/null; then
 			vm_fail "it does not say \"$2\": $(cat "$1")"
+		fi
 		sleep 0.1
 	done
 }
@@ -100,8 +97,9 @@ guest() {
 	expect kernel-unmaps 0
 
 	echo_up break --break --seconds 20
-	busybox ping -q -W 1 -c 1 $ours >"$TMPDIR/ping" 2>&1 &&
+	if busybox ping -q -W 1 -c 1 $ours >"$TMPDIR/ping" 2>&1; then
 		vm_fail "a ping was answered out of a buffer taken away"
+	fi
 	echo_done
 	cat "$log"
 	grep -q '^stale-iova: memory untouched' "$log" ||
