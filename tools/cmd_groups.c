@@ -21,7 +21,8 @@ struct options {
 	const char *sysfs;
 	const char *explain;
 	const char *json; /* file, "-" for stdout, NULL for a table */
-	int done;         /* --help or --version has been answered */
+	int compute;
+	int done; /* --help or --version has been answered */
 };
 
 /* Anything but printable ASCII becomes '?': no escape sequence reaches a
@@ -86,10 +87,10 @@ static int parse(int argc, char **argv, struct options *o)
 			o->done = 1;
 			return tool_version();
 		}
-		if (is_option(a, "--compute"))
-			return tool_usage(CMD, "--compute is not in this "
-			                       "version: groups are read from "
-			                       "the kernel, leave it out");
+		if (!strcmp(a, "--compute")) {
+			o->compute = 1;
+			continue;
+		}
 		if (!strcmp(a, "--json")) {
 			o->json = "-";
 			/* Other commands want "--json -". */
@@ -234,10 +235,22 @@ static void add_explanation(cJSON *o, const struct sluice_group_info *g)
 	free(text);
 }
 
+static void add_reason(cJSON *array, const struct sluice_group_reason *r)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	add_name(o, "a", r->a);
+	add_name(o, "b", r->b);
+	add_name(o, "rule", r->rule_name);
+	add_name(o, "text", r->text);
+	add_name(o, "remedy", r->remedy);
+	cJSON_AddItemToArray(array, o);
+}
+
 static void add_group(cJSON *groups, const struct sluice_group_info *g)
 {
 	cJSON *o = cJSON_CreateObject();
-	cJSON *devices, *members, *regions;
+	cJSON *devices, *members, *reasons, *regions;
 	char buf[NAME_LEN];
 
 	cJSON_AddNumberToObject(o, "id", g->id);
@@ -245,8 +258,9 @@ static void add_group(cJSON *groups, const struct sluice_group_info *g)
 	if (g->name)
 		add_name(o, "name", g->name);
 	devices = cJSON_AddArrayToObject(o, "devices");
-	/* The kernel does not tell its reasons. */
-	cJSON_AddArrayToObject(o, "reasons");
+	reasons = cJSON_AddArrayToObject(o, "reasons");
+	for (uint32_t i = 0; i < g->nr_reasons; i++)
+		add_reason(reasons, &g->reasons[i]);
 	cJSON_AddBoolToObject(o, "viable", g->viable);
 	add_explanation(o, g);
 	members = cJSON_AddArrayToObject(o, "members");
@@ -354,7 +368,8 @@ int cmd_groups(int argc, char **argv)
 
 	if (rc || o.done)
 		return rc;
-	if (sluice_groups_read(o.sysfs, &set))
+	if (o.compute ? sluice_groups_compute(o.sysfs, &set)
+	              : sluice_groups_read(o.sysfs, &set))
 		return tool_failed(CMD, "%s", sluice_last_error());
 	if (o.explain) {
 		rc = explain(&o, set);
