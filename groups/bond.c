@@ -55,6 +55,15 @@ static void lack(const struct topo_dev *d, char *buf, size_t len)
 			                      bits[i].name);
 }
 
+static const char *say_switch_on(struct grp_mem *mem, const struct topo_dev *d)
+{
+	return say(mem,
+	           "switch ACS of %s on: in the firmware's setup, or boot "
+	           "without pci=disable_acs_redir and pci=config_acs; Linux on "
+	           "a device tree does so from 6.15 on",
+	           d->name);
+}
+
 static void say_port(struct grp_mem *mem, const struct topo *t,
                      const struct bond *b, struct sluice_group_reason *r)
 {
@@ -73,11 +82,7 @@ static void say_port(struct grp_mem *mem, const struct topo *t,
 	                        "around at %s before an IOMMU sees them: it %s",
 	                        r->a, r->b, via->name, what);
 	if (via->has_acs)
-		r->remedy = say(mem,
-		                "switch ACS of %s on: in the firmware's setup, "
-		                "or boot without pci=disable_acs_redir and "
-		                "pci=config_acs",
-		                via->name);
+		r->remedy = say_switch_on(mem, via);
 	else
 		r->remedy =
 		        say(mem, "use a slot below a port that has ACS (lspci "
@@ -121,9 +126,13 @@ static void say_functions(struct grp_mem *mem, const struct topo *t,
 		              "%s is below a function of the slot of %s, and "
 		              "functions there may reach each other: no ACS",
 		              r->a, r->b);
-	r->remedy = say(mem, "only the device's maker can (ACS, or a statement "
-	                     "that its functions do not reach each other); "
-	                     "else give the slot away as a whole");
+	if (bad->has_acs)
+		r->remedy = say_switch_on(mem, bad);
+	else
+		r->remedy = say(
+		        mem, "only the device's maker can (ACS, or a "
+		             "statement that its functions do not reach each "
+		             "other); else give the slot away as a whole");
 }
 
 int bond_say(struct grp_mem *mem, const struct topo *t, const struct bond *b,

@@ -202,28 +202,6 @@ static bool parse_name(const char *name, struct topo_dev *d)
 	return true;
 }
 
-/* The folder above the device's, by its name: a bridge, or the host's. */
-static int read_parent(struct grp_mem *mem, int at, const char *name,
-                       const char **ret)
-{
-	char path[PATH_MAX];
-	ssize_t n = readlinkat(at, name, path, sizeof(path) - 1);
-	char *last, *above;
-
-	*ret = NULL;
-	if (n <= 0)
-		return 0;
-	path[n] = '\0';
-	last = strrchr(path, '/');
-	if (!last)
-		return 0;
-	*last = '\0';
-	above = strrchr(path, '/');
-	above = above ? above + 1 : path;
-	*ret = grp_strdup(mem, above, strlen(above));
-	return *ret ? 0 : -ENOMEM;
-}
-
 static int read_one(struct grp_mem *mem, int at, const char *name,
                     struct topo_dev *d, const char **ret_parent)
 {
@@ -235,7 +213,7 @@ static int read_one(struct grp_mem *mem, int at, const char *name,
 	dir = sysfs_dir(at, name);
 	if (dir < 0)
 		return -ENOENT; /* it went away */
-	rc = read_parent(mem, at, name, ret_parent);
+	rc = sysfs_link_above(mem, at, name, ret_parent);
 	read_ids(dir, d);
 	if (rc == 0)
 		rc = read_config(dir, d);

@@ -46,9 +46,11 @@ struct sluice_group_member {
 	uint16_t vendor;
 	uint16_t device;
 	int is_pci;
-	int is_bridge;  /* PCI-to-PCI bridge or PCIe port, class 0604 */
-	int is_vfio;    /* bound to a VFIO-class driver: can be opened */
-	int is_blocker; /* its driver keeps the group from being used */
+	int is_bridge;      /* PCI-to-PCI bridge or PCIe port, class 0604 */
+	int is_vfio;        /* bound to a VFIO-class driver: can be opened */
+	int is_blocker;     /* its driver keeps the group from being used */
+	const char *parent; /* PCI address of the bridge above; NULL: none */
+	const char *iommu;  /* name of the IOMMU that has it; NULL: none */
 };
 
 /* What keeps two devices in one group. */
