@@ -47,12 +47,38 @@ static enum platform_kind kind_of(const char *name, const struct topo *t)
 	return PLATFORM_OTHER;
 }
 
+/* Firmware has tables, and none of them names the device. */
+static const char *not_claimed(const struct platform *p,
+                               const struct topo_dev *d)
+{
+	if (claims_find(&p->claims, d->domain, d->rid))
+		return NULL;
+	if (p->claims.tables & 1u << CLAIM_DMAR)
+		return "no IOMMU translates it: no scope of the firmware's "
+		       "DMAR table covers it";
+	if (p->claims.tables & 1u << CLAIM_IVRS)
+		return "no IOMMU translates it: no entry of the firmware's "
+		       "IVRS table names it";
+	if (p->claims.tables & 1u << CLAIM_IORT)
+		return "no IOMMU translates it: its ids lead to no SMMU in "
+		       "the firmware's IORT table";
+	if (p->claims.tables & 1u << CLAIM_VIOT)
+		return "no IOMMU translates it: no range of the firmware's "
+		       "VIOT table holds it";
+	return NULL;
+}
+
 static const char *why_none(const struct platform *p, const struct topo_dev *d)
 {
+	const char *why;
+
 	if (p->kind == PLATFORM_NONE)
 		return "no IOMMU is in use on this machine";
 	if (is_iommu(d))
 		return "it is an IOMMU itself";
+	why = not_claimed(p, d);
+	if (why)
+		return why;
 	if (p->kind == PLATFORM_POWER && d->is_bridge)
 		return "bridges are in no partitionable endpoint here: the "
 		       "platform's firmware chooses what is";
@@ -71,20 +97,41 @@ static const char *why_none(const struct platform *p, const struct topo_dev *d)
 	       "out";
 }
 
-static void give_out(const struct topo *t, struct platform *p)
+/* A tree in which no device has a link (an old kernel, or one that was not
+ * copied whole): what firmware claims, or everything where it is silent. Where
+ * the kernel waits for drivers it may really have handed none over. */
+static const char *without_links(const struct platform *p,
+                                 const struct topo_dev *d, const char *first)
 {
+	if (is_iommu(d) ||
+	    (p->kind != PLATFORM_VTD && p->kind != PLATFORM_AMD &&
+	     p->kind != PLATFORM_S390 && p->kind != PLATFORM_POWER))
+		return NULL;
+	if (p->claims.tables && !claims_find(&p->claims, d->domain, d->rid))
+		return NULL;
+	return first;
+}
+
+static void give_out(const struct topo *t, const char *first,
+                     struct platform *p)
+{
+	bool links = false;
+
+	for (uint32_t i = 0; i < t->nr; i++)
+		links |= t->dev[i].iommu != NULL;
 	for (uint32_t i = 0; i < t->nr; i++) {
 		const struct topo_dev *d = &t->dev[i];
 		struct unit *u = &p->unit[i];
 
-		if (p->kind == PLATFORM_NONE || !d->iommu) {
+		if (p->kind != PLATFORM_NONE)
+			u->iommu =
+			        links ? d->iommu : without_links(p, d, first);
+		if (!u->iommu)
 			u->why = why_none(p, d);
-			continue;
-		}
-		u->iommu = d->iommu;
-		u->style = p->by_pci                  ? STYLE_PCI
-		           : p->kind == PLATFORM_S390 ? STYLE_EACH
-		                                      : STYLE_UNIT;
+		else
+			u->style = p->by_pci                  ? STYLE_PCI
+			           : p->kind == PLATFORM_S390 ? STYLE_EACH
+			                                      : STYLE_UNIT;
 	}
 }
 
@@ -122,7 +169,10 @@ int platform_read(int root, const struct topo *t, struct platform *p)
 		p->kind = kind_of(names[0], t);
 	p->by_pci = p->kind != PLATFORM_NONE && p->kind != PLATFORM_S390 &&
 	            p->kind != PLATFORM_POWER;
-	give_out(t, p);
+	rc = claims_read(root, t, &p->claims);
+	if (rc)
+		return msg_lit(rc, "out of memory while computing groups");
+	give_out(t, p->nr_iommus ? names[0] : NULL, p);
 	if (p->kind != PLATFORM_POWER)
 		return 0;
 	fdt = read_fdt(root);
@@ -134,6 +184,7 @@ int platform_read(int root, const struct topo *t, struct platform *p)
 void platform_free(struct platform *p)
 {
 	grp_free(&p->mem);
+	claims_free(&p->claims);
 	free(p->unit);
 	*p = (struct platform){0};
 }
@@ -167,5 +218,7 @@ int platform_bonds(const struct platform *p, const struct topo *t,
 {
 	if (p->kind == PLATFORM_POWER)
 		return unit_bonds(p, t, add, ctx);
+	if (p->kind == PLATFORM_AMD)
+		return amd_bonds(p, t, add, ctx);
 	return 0;
 }

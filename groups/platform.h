@@ -8,6 +8,7 @@
 #define SLUICE_GROUPS_PLATFORM_H
 
 #include "groups/bond.h"
+#include "groups/claim.h"
 #include "groups/pci.h"
 #include "groups/topo.h"
 
@@ -43,6 +44,7 @@ struct platform {
 	struct unit *unit; /* for each device of the topology */
 	bool by_pci;       /* PCI's rules make the groups */
 	uint32_t nr_iommus;
+	struct claims claims; /* what firmware's tables say */
 };
 
 /* Sets a message. */
@@ -52,6 +54,10 @@ void platform_free(struct platform *p);
 /* What the platform adds to PCI's own bonds. */
 int platform_bonds(const struct platform *p, const struct topo *t,
                    int (*add)(void *ctx, const struct bond *b), void *ctx);
+
+/* amd.c: devices that firmware says have one id. */
+int amd_bonds(const struct platform *p, const struct topo *t,
+              int (*add)(void *ctx, const struct bond *b), void *ctx);
 
 /* power.c: partitionable endpoints. fdt may be NULL. */
 int power_units(const struct topo *t, const void *fdt, struct platform *p);

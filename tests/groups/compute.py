@@ -8,6 +8,7 @@ no group. Every reason must name two members, and reasons must connect a group.
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -20,8 +21,15 @@ ORDER = {'x86-vtd-53-remove-rescan-c-rescanned',
          'x86-vtd-113-hotplug-mf-b-added'}
 
 
+# Where only the devices' links to their IOMMU tell which it has: the kernel waits
+# for drivers, or refused some; powernv: firmware's endpoints.
+BY_LINK = re.compile('arm64|ppc64-powernv|x86-virtio|riscv64')
+
+
 def unpack(archive, to):
-    """Links are listed in a file: a git checkout must not need them."""
+    """Links are listed in a file: a git checkout must not need them. Returns
+    the tree, and the links of its devices to their IOMMUs."""
+    links = []
     with tarfile.open(archive) as tar:
         tar.extractall(to)
     top = os.path.join(to, os.listdir(to)[0])
@@ -29,10 +37,12 @@ def unpack(archive, to):
         for line in f:
             path, target = line.rstrip('\n').split(' -> ')
             path = os.path.join(top, path)
+            if os.path.basename(path) == 'iommu':
+                links.append(path)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             if not os.path.lexists(path):
                 os.symlink(target, path)
-    return top
+    return top, links
 
 
 def lines(top, name):
@@ -82,7 +92,14 @@ def check(sluice, top):
 def main(sluice, data):
     def one(case):
         with tempfile.TemporaryDirectory() as tmp:
-            return check(sluice, unpack(f'{data}/{case}.tar.gz', tmp))
+            top, links = unpack(f'{data}/{case}.tar.gz', tmp)
+            wrong = check(sluice, top)
+            # Also by what firmware's tables say alone.
+            if not BY_LINK.match(case) and not wrong:
+                for link in links:
+                    os.remove(link)
+                wrong = check(sluice, top)
+        return wrong
 
     failed, differ = [], set()
     cases = sorted(f[:-len('.tar.gz')] for f in os.listdir(data)
