@@ -43,7 +43,8 @@ const struct claim *claims_find(const struct claims *c, uint32_t segment,
 	for (uint32_t i = c->nr; i-- > 0;) {
 		const struct claim *k = &c->c[i];
 
-		if (k->segment != segment || rid < k->first || rid > k->last)
+		if (segment < k->segment || segment > k->last_segment ||
+		    rid < k->first || rid > k->last)
 			continue;
 		if (!k->remainder)
 			return k;

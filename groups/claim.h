@@ -23,7 +23,7 @@ enum claim_table {
 #define CLAIM_NO_ALIAS (-1)
 
 struct claim {
-	uint32_t segment;
+	uint32_t segment, last_segment;
 	uint16_t first, last; /* requester ids, both included */
 	/* Requests arrive under this id; CLAIM_NO_ALIAS: their own. */
 	int32_t alias;

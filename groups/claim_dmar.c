@@ -63,6 +63,7 @@ static int add_unit(const uint8_t *u, size_t len, const struct topo *t,
                     uint32_t nr, struct claims *c)
 {
 	struct claim k = {.segment = claim_le16(u + 6),
+	                  .last_segment = claim_le16(u + 6),
 	                  .alias = CLAIM_NO_ALIAS,
 	                  .table = CLAIM_DMAR,
 	                  .unit = nr};

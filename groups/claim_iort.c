@@ -30,6 +30,7 @@ static int add_mapping(const uint8_t *m, const uint8_t *table, size_t len,
 {
 	uint64_t first = claim_le32(m), last = first + claim_le32(m + 4);
 	struct claim k = {.segment = segment,
+	                  .last_segment = segment,
 	                  .alias = CLAIM_NO_ALIAS,
 	                  .table = CLAIM_IORT,
 	                  .unit = claim_le32(m + 12)};

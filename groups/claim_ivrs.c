@@ -87,7 +87,7 @@ static int add_unit(const uint8_t *b, size_t len, uint32_t nr, struct claims *c)
 
 	if (len < at)
 		return -EBADMSG;
-	k.segment = claim_le16(b + 16);
+	k.segment = k.last_segment = claim_le16(b + 16);
 	while (rc == 0 && at < len) {
 		size_t n;
 

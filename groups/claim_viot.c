@@ -12,23 +12,19 @@
 
 static int add_range(const uint8_t *n, struct claims *c)
 {
-	uint32_t first = claim_le16(n + 8), last = claim_le16(n + 10);
-	struct claim k = {.first = claim_le16(n + 12),
+	struct claim k = {.segment = claim_le16(n + 8),
+	                  .last_segment = claim_le16(n + 10),
+	                  .first = claim_le16(n + 12),
 	                  .last = claim_le16(n + 14),
 	                  .alias = CLAIM_NO_ALIAS,
 	                  .table = CLAIM_VIOT,
 	                  .unit = claim_le16(n + 16),
 	                  .shift = claim_le32(n + 4)};
-	int rc = 0;
 
-	if (k.first > k.last || first > last)
+	if (k.first > k.last || k.segment > k.last_segment)
 		return -EBADMSG;
 	k.shift -= k.first;
-	for (uint32_t s = first; s <= last && rc == 0; s++) {
-		k.segment = s;
-		rc = claim_add(c, &k);
-	}
-	return rc;
+	return claim_add(c, &k);
 }
 
 int claims_viot(const uint8_t *table, size_t len, struct claims *c)
