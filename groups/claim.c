@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "groups/sysfs.h"
+#include "util/sys.h"
 #include "util/util.h"
 
 #define MAX_TABLE (1u << 20)
@@ -79,7 +79,9 @@ static int read_table(int dir, const char *name, int which,
 	if (!buf)
 		return -ENOMEM;
 	n = sysfs_read(dir, name, (char *)buf, MAX_TABLE);
-	if (n >= ACPI_HEADER) {
+	if (sysfs_lacking((int)n)) {
+		rc = (int)n;
+	} else if (n >= ACPI_HEADER) {
 		says = claim_le32(buf + 4);
 		c->tables |= 1u << which;
 		if (says > (uint64_t)n || says < ACPI_HEADER)
@@ -110,10 +112,10 @@ int claims_read(int root, const struct topo *t, struct claims *ret)
 
 	*ret = (struct claims){0};
 	if (dir < 0)
-		return 0;
+		return sysfs_lacking(dir) ? dir : 0;
 	for (int i = CLAIM_DMAR; i <= CLAIM_VIOT && rc == 0; i++)
 		rc = read_table(dir, names[i], i, t, ret);
-	close(dir);
+	sys->close(dir);
 	return rc;
 }
 

@@ -43,7 +43,7 @@ struct claims {
 };
 
 /* Reads firmware/acpi/tables of an open sysfs root. A broken table counts as
- * far as it made sense, and bad says so. -ENOMEM. */
+ * far as it made sense, and bad says so. -ENOMEM, -EMFILE, -ENFILE. */
 int claims_read(int root, const struct topo *t, struct claims *ret);
 void claims_free(struct claims *c);
 

@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "groups/partition.h"
 #include "groups/read.h"
 #include "groups/set.h"
 #include "groups/sysfs.h"
+#include "util/sys.h"
 #include "util/util.h"
 
 struct compute {
@@ -127,13 +127,14 @@ static int compute(struct compute *c, int root)
 		return rc;
 	rc = partition_make(&c->topo, &c->platform, &c->part);
 	dir = sysfs_dir(root, "bus/pci/devices");
+	if (rc == 0 && sysfs_lacking(dir))
+		rc = dir;
 	if (rc == 0)
 		rc = fill(c, dir);
 	if (dir >= 0)
-		close(dir);
-	return rc == -ENOMEM
-	               ? msg_lit(rc, "out of memory while computing groups")
-	               : rc;
+		sys->close(dir);
+	return rc ? msg_fmt(rc, "cannot compute groups: %s", msg_errname(rc))
+	          : 0;
 }
 
 int sluice_groups_compute(const char *root, struct sluice_group_set **ret_set)
@@ -149,7 +150,7 @@ int sluice_groups_compute(const char *root, struct sluice_group_set **ret_set)
 	c.set = calloc(1, sizeof(*c.set));
 	rc = c.set ? compute(&c, fd)
 	           : msg_lit(-ENOMEM, "out of memory while computing groups");
-	close(fd);
+	sys->close(fd);
 	platform_free(&c.platform);
 	topo_free(&c.topo);
 	partition_free(&c.part);

@@ -135,25 +135,31 @@ static void give_out(const struct topo *t, const char *first,
 	}
 }
 
-/* NULL where there is none. */
-static char *read_fdt(int root)
+static int lacking(int rc)
+{
+	return msg_fmt(rc, "cannot compute groups: %s", msg_errname(rc));
+}
+
+/* POWER's device tree; none is no error. */
+static int read_power(int root, const struct topo *t, struct platform *p)
 {
 	char *fdt = malloc(MAX_FDT);
 	ssize_t n;
+	int rc;
 
 	if (!fdt)
-		return NULL;
+		return -ENOMEM;
 	n = sysfs_read(root, "firmware/fdt", fdt, MAX_FDT);
-	if (n > 0)
-		return fdt;
+	rc = sysfs_lacking((int)n) ? (int)n
+	                           : power_units(t, n > 0 ? fdt : NULL,
+	                                         n > 0 ? (size_t)n : 0, p);
 	free(fdt);
-	return NULL;
+	return rc;
 }
 
 int platform_read(int root, const struct topo *t, struct platform *p)
 {
 	const char *const *names;
-	char *fdt;
 	int rc;
 
 	*p = (struct platform){.kind = PLATFORM_NONE};
@@ -161,8 +167,8 @@ int platform_read(int root, const struct topo *t, struct platform *p)
 	if (!p->unit)
 		return msg_lit(-ENOMEM, "out of memory while computing groups");
 	rc = sysfs_list(&p->mem, root, "class/iommu", &names, &p->nr_iommus);
-	if (rc == -ENOMEM)
-		return msg_lit(rc, "out of memory while computing groups");
+	if (sysfs_lacking(rc))
+		return lacking(rc);
 	if (rc)
 		p->nr_iommus = 0;
 	if (p->nr_iommus)
@@ -171,14 +177,10 @@ int platform_read(int root, const struct topo *t, struct platform *p)
 	            p->kind != PLATFORM_POWER;
 	rc = claims_read(root, t, &p->claims);
 	if (rc)
-		return msg_lit(rc, "out of memory while computing groups");
+		return lacking(rc);
 	give_out(t, p->nr_iommus ? names[0] : NULL, p);
-	if (p->kind != PLATFORM_POWER)
-		return 0;
-	fdt = read_fdt(root);
-	rc = power_units(t, fdt, p);
-	free(fdt);
-	return rc;
+	rc = p->kind == PLATFORM_POWER ? read_power(root, t, p) : 0;
+	return rc ? lacking(rc) : 0;
 }
 
 void platform_free(struct platform *p)

@@ -59,7 +59,8 @@ int platform_bonds(const struct platform *p, const struct topo *t,
 int amd_bonds(const struct platform *p, const struct topo *t,
               int (*add)(void *ctx, const struct bond *b), void *ctx);
 
-/* power.c: partitionable endpoints. fdt may be NULL. */
-int power_units(const struct topo *t, const void *fdt, struct platform *p);
+/* power.c: partitionable endpoints. fdt: len bytes of anything, or NULL. */
+int power_units(const struct topo *t, const void *fdt, size_t len,
+                struct platform *p);
 
 #endif

@@ -47,9 +47,10 @@ static uint8_t endpoint_bus(const struct topo *t, uint32_t i)
 	return bus;
 }
 
-int power_units(const struct topo *t, const void *fdt, struct platform *p)
+int power_units(const struct topo *t, const void *fdt, size_t len,
+                struct platform *p)
 {
-	bool good = fdt && fdt_check_full(fdt, fdt_totalsize(fdt)) == 0;
+	bool good = fdt && fdt_check_full(fdt, len) == 0;
 	bool bare = good && is_bare_metal(fdt);
 
 	for (uint32_t i = 0; i < t->nr; i++) {

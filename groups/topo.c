@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "groups/parse.h"
 #include "groups/sysfs.h"
+#include "util/sys.h"
 #include "util/util.h"
 
 /* PCI Express Base 6.0, 7.5.1: the header. */
@@ -106,16 +106,22 @@ void topo_parse_config(const uint8_t *cfg, size_t len, struct topo_dev *d)
 	d->acs_ctrl = le16(cfg + at + 6);
 }
 
-static void read_ids(int dir, struct topo_dev *d)
+static int read_ids(int dir, struct topo_dev *d)
 {
 	uint64_t v;
+	int rc = sysfs_hex(dir, "vendor", 0xffff, &v);
 
-	if (sysfs_hex(dir, "vendor", 0xffff, &v) == 0)
+	if (rc == 0)
 		d->vendor = (uint16_t)v;
-	if (sysfs_hex(dir, "device", 0xffff, &v) == 0)
+	if (!sysfs_lacking(rc))
+		rc = sysfs_hex(dir, "device", 0xffff, &v);
+	if (rc == 0)
 		d->device = (uint16_t)v;
-	if (sysfs_hex(dir, "class", 0xffffff, &v) == 0)
+	if (!sysfs_lacking(rc))
+		rc = sysfs_hex(dir, "class", 0xffffff, &v);
+	if (rc == 0)
 		d->class = (uint32_t)v;
+	return sysfs_lacking(rc) ? rc : 0;
 }
 
 static int hidden(const struct topo_dev *d)
@@ -134,6 +140,8 @@ static int read_config(int dir, struct topo_dev *d)
 	const uint8_t *cfg = (const uint8_t *)buf;
 	ssize_t n = sysfs_read(dir, "config", buf, sizeof(buf));
 
+	if (sysfs_lacking((int)n))
+		return (int)n;
 	if (n < CFG_HEADER)
 		return 0; /* no device without a header: nothing is known */
 	topo_parse_config(cfg, (size_t)n, d);
@@ -143,15 +151,16 @@ static int read_config(int dir, struct topo_dev *d)
 }
 
 /* In a slot with alternative routing ids a function's number has 8 bits. */
-static void note_function(int dir, struct topo_dev *d)
+static int note_function(int dir, struct topo_dev *d)
 {
 	char c[8];
-	bool ari =
-	        sysfs_read(dir, "ari_enabled", c, sizeof(c)) > 0 && c[0] == '1';
+	ssize_t n = sysfs_read(dir, "ari_enabled", c, sizeof(c));
+	bool ari = n > 0 && c[0] == '1';
 
 	/* Function 0 says so in its header; others exist only because it
 	 * does. */
 	d->multifunction |= (ari ? d->rid & 0xff : topo_fn(d)) != 0;
+	return sysfs_lacking((int)n) ? (int)n : 0;
 }
 
 static int read_links(struct grp_mem *mem, int dir, struct topo_dev *d)
@@ -161,19 +170,19 @@ static int read_links(struct grp_mem *mem, int dir, struct topo_dev *d)
 	ssize_t n;
 	int rc = sysfs_link_name(mem, dir, "driver", &d->driver);
 
-	if (rc == -ENOMEM)
+	if (sysfs_lacking(rc))
 		return rc;
 	rc = sysfs_link_name(mem, dir, "iommu", &d->iommu);
-	if (rc == -ENOMEM)
+	if (sysfs_lacking(rc))
 		return rc;
 	rc = sysfs_link_name(mem, dir, "physfn", &pf);
-	if (rc == -ENOMEM)
+	if (sysfs_lacking(rc))
 		return rc;
 	/* 9.3.3: a virtual function has no function number of its own. */
 	d->is_vf = rc == 0;
 	if (d->is_vf)
 		d->multifunction = false;
-	n = readlinkat(dir, "of_node", path, sizeof(path) - 1);
+	n = sys->readlinkat(dir, "of_node", path, sizeof(path) - 1);
 	if (n > 0) {
 		const char *base;
 
@@ -211,16 +220,20 @@ static int read_one(struct grp_mem *mem, int at, const char *name,
 	if (!parse_name(name, d))
 		return -ENOENT;
 	dir = sysfs_dir(at, name);
+	if (sysfs_lacking(dir))
+		return dir;
 	if (dir < 0)
 		return -ENOENT; /* it went away */
 	rc = sysfs_link_above(mem, at, name, ret_parent);
-	read_ids(dir, d);
+	if (rc == 0)
+		rc = read_ids(dir, d);
 	if (rc == 0)
 		rc = read_config(dir, d);
-	note_function(dir, d);
+	if (rc == 0)
+		rc = note_function(dir, d);
 	if (rc == 0)
 		rc = read_links(mem, dir, d);
-	close(dir);
+	sys->close(dir);
 	return rc;
 }
 
@@ -313,7 +326,7 @@ static int read_devices(int root, struct topo *t, const char *const *names,
 		else if (rc == -ENOENT)
 			rc = 0;
 	}
-	close(at);
+	sys->close(at);
 	if (rc)
 		return rc;
 	topo_settle(t);

@@ -4,7 +4,7 @@
 against those that its kernel made: the same partition and the same devices in
 no group. Every reason must name two members, and reasons must connect a group.
 
-    compute.py SLUICE DATA"""
+    machines.py SLUICE DATA"""
 
 import json
 import os
