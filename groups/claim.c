@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "groups/sysfs.h"
-#include "util/sys.h"
 #include "util/util.h"
 
 #define MAX_TABLE (1u << 20)

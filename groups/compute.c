@@ -12,7 +12,6 @@
 #include "groups/read.h"
 #include "groups/set.h"
 #include "groups/sysfs.h"
-#include "util/sys.h"
 #include "util/util.h"
 
 struct compute {

@@ -14,7 +14,6 @@
 
 #include "groups/parse.h"
 #include "groups/sysfs.h"
-#include "util/sys.h"
 #include "util/util.h"
 
 /* PCI Express Base 6.0, 7.5.1: the header. */
