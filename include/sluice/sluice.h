@@ -15,6 +15,7 @@
 #include <sluice/map.h>
 #include <sluice/pagetable.h>
 #include <sluice/ring.h>
+#include <sluice/share.h>
 #include <sluice/translate.h>
 
 #endif
