@@ -170,8 +170,8 @@ static void find_domain(const struct placing *p, uint32_t i, uint32_t *nr)
 	*nr = (uint32_t)max_u64(*nr, d + 1);
 }
 
-int sluice_share_place(const struct sluice_share_group *groups, uint32_t nr,
-                       struct sluice_share_place *ret_place)
+int sluice_share_partition(const struct sluice_share_group *groups, uint32_t nr,
+                           struct sluice_share_place *ret_place)
 {
 	struct placing p = {groups, nr, ret_place};
 	uint32_t nr_domains = 0, placed = 0;

@@ -164,7 +164,8 @@ int groups_plan(const char *devices, const char *sysfs, const char *json,
 	p->set = set;
 	rc = collect(p, sysfs, devices);
 	if (rc == TOOL_OK) {
-		p->nr_domains = sluice_share_place(p->group, p->nr, p->place);
+		p->nr_domains =
+		        sluice_share_partition(p->group, p->nr, p->place);
 		if (p->nr_domains < 0)
 			rc = tool_failed(GROUPS_CMD, "%s", sluice_last_error());
 		else if (json)

@@ -64,7 +64,7 @@ struct sluice_share_place {
 };
 
 /**
- * sluice_share_place() - the fewest domains that a set of groups needs.
+ * sluice_share_partition() - the fewest domains that a set of groups needs.
  * @groups: nr groups, in any order
  * @ret_place: nr places, in the order of groups
  *
@@ -77,7 +77,7 @@ struct sluice_share_place {
  * Thread: any. Blocks: no. Returns: how many domains; -EINVAL for NULL, or two
  * groups of one id.
  */
-SLUICE_API SLUICE_MUST_CHECK int sluice_share_place(
+SLUICE_API SLUICE_MUST_CHECK int sluice_share_partition(
         const struct sluice_share_group *groups, uint32_t nr,
         struct sluice_share_place *ret_place);
 

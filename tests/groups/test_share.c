@@ -39,7 +39,7 @@ static void alike(void **state)
 
 	(void)state;
 	g[1].caps.iommu = "dmar1"; /* another of the same make */
-	assert_int_equal(sluice_share_place(g, 3, p), 1);
+	assert_int_equal(sluice_share_partition(g, 3, p), 1);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(p[i].domain, 0);
 		assert_int_equal(p[i].table, 0);
@@ -57,7 +57,7 @@ static void tables_of_their_own(void **state)
 	g[1].caps.snoop = SLUICE_NO;
 	g[2].caps.family = "amdvi";
 	g[3].caps.snoop = SLUICE_NO;
-	assert_int_equal(sluice_share_place(g, 4, p), 1);
+	assert_int_equal(sluice_share_partition(g, 4, p), 1);
 	assert_int_equal(p[0].table, 0);
 	assert_int_equal(p[1].table, 1);
 	assert_int_equal(p[2].table, 2);
@@ -66,7 +66,7 @@ static void tables_of_their_own(void **state)
 	assert_non_null(strstr(p[2].why, "another format"));
 	assert_string_equal(p[0].why, "");
 	g[1].caps.coherent = SLUICE_YES;
-	assert_int_equal(sluice_share_place(g, 4, p), 1);
+	assert_int_equal(sluice_share_partition(g, 4, p), 1);
 	assert_non_null(strstr(p[1].why, "coherent"));
 }
 
@@ -81,7 +81,7 @@ static void domains_of_their_own(void **state)
 
 	(void)state;
 	g[1].caps.page_sizes = bit64(16);
-	assert_int_equal(sluice_share_place(g, 3, p), 2);
+	assert_int_equal(sluice_share_partition(g, 3, p), 2);
 	assert_int_equal(p[1].domain, 1);
 	assert_int_equal(p[2].domain, 0);
 	assert_non_null(strstr(p[1].why, "page size"));
@@ -89,19 +89,19 @@ static void domains_of_their_own(void **state)
 	g[0].regions = low;
 	g[2].regions = high;
 	g[0].nr_regions = g[2].nr_regions = 1;
-	assert_int_equal(sluice_share_place(g, 3, p), 2);
+	assert_int_equal(sluice_share_partition(g, 3, p), 2);
 	assert_int_equal(p[2].domain, 1);
 	assert_non_null(strstr(p[2].why, "no address"));
 	/* A page between the two is enough. */
 	g[2].regions = &(struct sluice_group_region){
 	        0, 0xfefff, SLUICE_RESV_DIRECT, "direct"};
-	assert_int_equal(sluice_share_place(g, 3, p), 1);
+	assert_int_equal(sluice_share_partition(g, 3, p), 1);
 	/* What a narrow IOMMU can reach counts for all. */
 	g[1].caps.iova_bits = 16;
-	assert_int_equal(sluice_share_place(g, 3, p), 2);
+	assert_int_equal(sluice_share_partition(g, 3, p), 2);
 	g[1] = vtd(2);
 	g[1].caps.family = "power";
-	assert_int_equal(sluice_share_place(g, 3, p), 2);
+	assert_int_equal(sluice_share_partition(g, 3, p), 2);
 	assert_non_null(strstr(p[1].why, "another kind"));
 }
 
@@ -111,10 +111,10 @@ static void refused(void **state)
 	struct sluice_share_place p[2];
 
 	(void)state;
-	assert_int_equal(sluice_share_place(g, 2, p), -EINVAL);
-	assert_int_equal(sluice_share_place(g, 0, p), -EINVAL);
-	assert_int_equal(sluice_share_place(NULL, 1, p), -EINVAL);
-	assert_int_equal(sluice_share_place(g, 1, NULL), -EINVAL);
+	assert_int_equal(sluice_share_partition(g, 2, p), -EINVAL);
+	assert_int_equal(sluice_share_partition(g, 0, p), -EINVAL);
+	assert_int_equal(sluice_share_partition(NULL, 1, p), -EINVAL);
+	assert_int_equal(sluice_share_partition(g, 1, NULL), -EINVAL);
 }
 
 static uint32_t roll(uint64_t *rng, uint32_t n)
@@ -152,7 +152,7 @@ static bool pair_may(const struct sluice_share_group *a,
 	struct sluice_share_group g[] = {*a, *b};
 	struct sluice_share_place p[2];
 
-	return sluice_share_place(g, 2, p) == 1;
+	return sluice_share_partition(g, 2, p) == 1;
 }
 
 static void check(const struct sluice_share_group *g, uint32_t nr,
@@ -188,7 +188,7 @@ static void any_order(void **state)
 			g[i].id = (int)i * 3;
 			at[i] = i;
 		}
-		domains = sluice_share_place(g, nr, p);
+		domains = sluice_share_partition(g, nr, p);
 		check(g, nr, p, domains);
 		for (uint32_t i = nr; i > 1; i--) {
 			uint32_t k = roll(&rng, i), was = at[i - 1];
@@ -198,7 +198,7 @@ static void any_order(void **state)
 		}
 		for (uint32_t i = 0; i < nr; i++)
 			h[i] = g[at[i]];
-		assert_int_equal(sluice_share_place(h, nr, q), domains);
+		assert_int_equal(sluice_share_partition(h, nr, q), domains);
 		for (uint32_t i = 0; i < nr; i++) {
 			assert_int_equal(q[i].domain, p[at[i]].domain);
 			assert_int_equal(q[i].table, p[at[i]].table);
