@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Reads limits from /proc, /sys and the kernel. Knows their files and what
+ * their numbers mean for pinned memory; decides nothing.
+ */
+#include "engine/backend/limits.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <sluice/base.h>
+#include "util/util.h"
+
+/* linux/capability.h: CAP_IPC_LOCK. */
+#define IPC_LOCK_BIT 14
+/* Inode of the first user namespace, since Linux 3.8. Only there does the
+ * capability lift the limit. */
+#define INIT_USER_NS 0xeffffffdu
+#define CGROUP_ROOT "/sys/fs/cgroup"
+
+static bool first_user_ns(void)
+{
+	struct stat st;
+
+	/* No file: a kernel without user namespaces. */
+	return stat("/proc/self/ns/user", &st) || st.st_ino == INIT_USER_NS;
+}
+
+int limits_locked(struct limits_locked *ret)
+{
+	struct limits_locked l;
+	unsigned long long kib, caps = 0;
+	char line[256];
+	struct rlimit lim;
+	bool found = false;
+	FILE *f;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &lim))
+		return -errno;
+	/* Capabilities are a thread's own. */
+	f = fopen("/proc/thread-self/status", "re");
+	if (!f)
+		return -errno;
+	l.bytes = 0;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "VmLck: %llu kB", &kib) == 1) {
+			l.bytes = kib * 1024;
+			found = true;
+		} else {
+			sscanf(line, "CapEff: %llx", &caps);
+		}
+	}
+	fclose(f);
+	if (!found)
+		return -ENODATA;
+	l.limit = lim.rlim_cur == RLIM_INFINITY ? UINT64_MAX : lim.rlim_cur;
+	l.hard = lim.rlim_max == RLIM_INFINITY ? UINT64_MAX : lim.rlim_max;
+	if (caps >> IPC_LOCK_BIT & 1 && first_user_ns())
+		l.limit = UINT64_MAX;
+	*ret = l;
+	return 0;
+}
+
+/* The number in a file; UINT64_MAX for "max" or when there is none. */
+static uint64_t number_in(const char *path)
+{
+	unsigned long long n;
+	FILE *f = fopen(path, "re");
+
+	if (!f)
+		return UINT64_MAX;
+	if (fscanf(f, "%llu", &n) != 1)
+		n = UINT64_MAX;
+	fclose(f);
+	return n;
+}
+
+uint64_t limits_entries(void)
+{
+	return number_in("/sys/module/vfio_iommu_type1/parameters/"
+	                 "dma_entry_limit");
+}
+
+static uint64_t room(const struct limits_cgroup *c)
+{
+	if (c->limit == UINT64_MAX)
+		return UINT64_MAX;
+	return c->limit > c->bytes ? c->limit - c->bytes : 0;
+}
+
+static void tighter(const char *dir, struct limits_cgroup *c)
+{
+	char file[sizeof(c->path) + 16];
+	struct limits_cgroup here;
+
+	snprintf(file, sizeof(file), "%s/memory.max", dir);
+	here.limit = number_in(file);
+	snprintf(file, sizeof(file), "%s/memory.current", dir);
+	here.bytes = number_in(file);
+	if (here.limit == UINT64_MAX || here.bytes == UINT64_MAX ||
+	    (c->limit != UINT64_MAX && room(&here) >= room(c)))
+		return;
+	c->limit = here.limit;
+	c->bytes = here.bytes;
+	snprintf(c->path, sizeof(c->path), "%s", dir);
+}
+
+void limits_cgroup_at(const char *root, const char *path,
+                      struct limits_cgroup *ret)
+{
+	char dir[sizeof(ret->path)];
+	size_t base = strlen(root);
+	int n;
+
+	*ret = (struct limits_cgroup){0, UINT64_MAX, ""};
+	n = snprintf(dir, sizeof(dir), "%s%s", root, path);
+	if (n < 0 || (size_t)n >= sizeof(dir))
+		return;
+	for (;;) {
+		char *end = strrchr(dir, '/');
+
+		tighter(dir, ret);
+		if (!end || (size_t)(end - dir) < base)
+			return;
+		*end = '\0';
+	}
+}
+
+void limits_cgroup(struct limits_cgroup *ret)
+{
+	char line[300];
+	FILE *f = fopen("/proc/self/cgroup", "re");
+
+	*ret = (struct limits_cgroup){0, UINT64_MAX, ""};
+	if (!f)
+		return;
+	while (fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		/* cgroup v2 has hierarchy 0 and no controllers named. */
+		if (strncmp(line, "0::", 3))
+			continue;
+		if (!strcmp(line + 3, "/"))
+			line[3] = '\0';
+		limits_cgroup_at(CGROUP_ROOT, line + 3, ret);
+	}
+	fclose(f);
+}
+
+static bool ordinary(uint64_t va)
+{
+	void *page = (void *)(uintptr_t)align_down(va, SLUICE_PAGE_LG2);
+
+	/* Device memory: EINVAL. No memory: ENOMEM. Before Linux 5.14 EINVAL
+	 * always, which says "cannot tell". */
+	return madvise(page, SLUICE_PAGE_SIZE, MADV_POPULATE_READ) == 0;
+}
+
+bool limits_counted(uint64_t va, uint64_t len)
+{
+	return ordinary(va) && ordinary(va + len - 1);
+}
