@@ -58,9 +58,8 @@ static bool no_mappings(struct text *t, const struct sluice_budget *b,
 	if (!lack)
 		return false;
 	say(t,
-	    "%llu more mappings do not fit: the container takes %llu, %llu "
-	    "are missing. Use an arena: it is one mapping for all its "
-	    "buffers. ",
+	    "Not enough mappings: %llu wanted, %llu left, %llu missing. Use an "
+	    "arena: it is one mapping for all its buffers. ",
 	    (ull)more, (ull)b->mappings_left, (ull)lack);
 	if (b->entry_limit != UINT64_MAX && b->entry_limit >= all)
 		say(t,
@@ -92,10 +91,10 @@ static bool no_locked(struct text *t, const struct sluice_budget *b,
 	if (!lack)
 		return false;
 	say(t,
-	    "%s%llu more bytes cannot be pinned: %llu of %llu are locked "
-	    "(RLIMIT_MEMLOCK), %llu are missing. ",
-	    t->len ? " " : "", (ull)more, (ull)b->locked_bytes,
-	    (ull)b->locked_limit, (ull)lack);
+	    "%sNot enough locked memory: %llu bytes wanted, %llu left (%llu of "
+	    "%llu locked, RLIMIT_MEMLOCK), %llu bytes missing. ",
+	    t->len ? " " : "", (ull)more, (ull)(lack < more ? more - lack : 0),
+	    (ull)b->locked_bytes, (ull)b->locked_limit, (ull)lack);
 	if (kib <= b->locked_hard_limit / 1024) {
 		say(t,
 		    "Start the program after 'ulimit -l %llu', or now "

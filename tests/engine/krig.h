@@ -12,6 +12,7 @@
 
 #include "engine/backend/vfio_type1.h"
 #include "engine/engine_int.h"
+#include "tests/backend/fake_limits.h"
 #include "tests/backend/fake_vfio.h"
 
 #define VA UINT64_C(0x7f0000000000)
@@ -43,7 +44,7 @@ void *grp_attached(const struct sluice_group *group)
 }
 
 static const struct t1_sys fake_sys = {fake_vfio_open, fake_vfio_close,
-                                       fake_vfio_ioctl};
+                                       fake_vfio_ioctl, &fake_limits};
 
 /* Limit of page-table memory of the next rig; 0: the default. */
 static uint64_t krig_table_bytes;
