@@ -53,7 +53,7 @@ static bool no_mappings(struct text *t, const struct sluice_budget *b,
                         uint64_t more)
 {
 	uint64_t lack = missing(0, b->mappings_left, more);
-	uint64_t all = sum(b->mappings, more);
+	uint64_t need = sum(b->mappings_limit, lack);
 
 	if (!lack)
 		return false;
@@ -61,7 +61,7 @@ static bool no_mappings(struct text *t, const struct sluice_budget *b,
 	    "Not enough mappings: %llu wanted, %llu left, %llu missing. Use an "
 	    "arena: it is one mapping for all its buffers. ",
 	    (ull)more, (ull)b->mappings_left, (ull)lack);
-	if (b->entry_limit != UINT64_MAX && b->entry_limit >= all)
+	if (b->entry_limit != UINT64_MAX && b->entry_limit >= need)
 		say(t,
 		    "Or create the domain anew: dma_entry_limit is %llu by "
 		    "now, and a container keeps what it was opened with.",
@@ -71,7 +71,7 @@ static bool no_mappings(struct text *t, const struct sluice_budget *b,
 		    "Or as root 'echo %llu > " ENTRY_LIMIT
 		    "', then create the domain anew: a container keeps the "
 		    "limit it was opened with.",
-		    (ull)all);
+		    (ull)need);
 	return true;
 }
 
@@ -87,9 +87,14 @@ static bool no_locked(struct text *t, const struct sluice_budget *b,
 {
 	uint64_t lack = missing(b->locked_bytes, b->locked_limit, more);
 	uint64_t kib = in_kib(sum(b->locked_bytes, more));
+	char who[32] = "root";
 
 	if (!lack)
 		return false;
+	/* limits.conf(5): a range of users, which does not reach root. */
+	if (getuid())
+		snprintf(who, sizeof(who), "%u:%u", (unsigned)getuid(),
+		         (unsigned)getuid());
 	say(t,
 	    "%sNot enough locked memory: %llu bytes wanted, %llu left (%llu of "
 	    "%llu locked, RLIMIT_MEMLOCK), %llu bytes missing. ",
@@ -104,11 +109,11 @@ static bool no_locked(struct text *t, const struct sluice_budget *b,
 	}
 	say(t,
 	    "As root now 'prlimit --pid %u --memlock=%llu', or start the "
-	    "program after 'ulimit -l %llu'; for good 'echo \"%u:%u - memlock "
+	    "program after 'ulimit -l %llu'; for good 'echo \"%s - memlock "
 	    "%llu\" > /etc/security/limits.d/sluice.conf' and log in again, "
 	    "or LimitMEMLOCK=%llu in its systemd unit.",
-	    (unsigned)b->pid, (ull)kib * 1024, (ull)kib, (unsigned)getuid(),
-	    (unsigned)getuid(), (ull)kib, (ull)kib * 1024);
+	    (unsigned)b->pid, (ull)kib * 1024, (ull)kib, who, (ull)kib,
+	    (ull)kib * 1024);
 	return true;
 }
 

@@ -97,6 +97,7 @@ struct be_counters {
 #define BE_BUDGET_FREE                                                         \
 	((struct sluice_budget){                                               \
 	        .mappings_left = UINT64_MAX,                                   \
+	        .mappings_limit = UINT64_MAX,                                  \
 	        .entry_limit = UINT64_MAX,                                     \
 	        .locked_limit = UINT64_MAX,                                    \
 	        .locked_hard_limit = UINT64_MAX,                               \

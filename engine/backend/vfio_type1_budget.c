@@ -57,6 +57,15 @@ static void read_room(struct t1 *t1)
 		b->room = l.limit > l.bytes ? l.limit - l.bytes : 0;
 }
 
+/* What another user of the container holds is in neither number. */
+static void note_limit(struct t1 *t1)
+{
+	uint64_t all =
+	        t1->left == UINT64_MAX ? t1->left : t1->left + t1->own.nr;
+
+	t1->budget.limit = max_u64(t1->budget.limit, all);
+}
+
 /* Without an answer the own count stays. */
 static void read_left(struct t1 *t1)
 {
@@ -67,6 +76,7 @@ static void read_left(struct t1 *t1)
 	if (info.has_avail)
 		t1_set_left(t1, info.avail);
 	free(info.ranges);
+	note_limit(t1);
 }
 
 static void read_again(struct t1 *t1)
@@ -83,6 +93,10 @@ static void read_again(struct t1 *t1)
 void t1_budget_begin(struct t1 *t1)
 {
 	t1->budget.fresh = false;
+	/* The first group: the kernel has just made the container's IOMMU. */
+	if (t1->nr_groups == 0)
+		t1->budget.limit = 0;
+	note_limit(t1);
 	read_room(t1);
 }
 
@@ -143,6 +157,7 @@ void t1_budget_fill(struct t1 *t1, struct sluice_budget *ret)
 	ret->pid = (uint32_t)getpid();
 	ret->mappings = t1->own.nr;
 	ret->mappings_left = t1->left;
+	ret->mappings_limit = t1->nr_groups ? t1->budget.limit : UINT64_MAX;
 	ret->pinned_bytes = t1->own.bytes;
 	ret->refused = ld_rlx(&t1->refused);
 	if (!limits)

@@ -59,7 +59,8 @@ struct t1_budget {
 	bool fresh; /* read in this turn, when the container held: */
 	uint32_t nr;
 	uint64_t bytes;
-	uint64_t room; /* bytes it could pin more then; UINT64_MAX: any */
+	uint64_t room;  /* bytes it could pin more then; UINT64_MAX: any */
+	uint64_t limit; /* most mappings held and left together */
 };
 
 /* ---- the backend ---- */

@@ -22,6 +22,8 @@ struct sluice_budget {
 	 * before it in VA is one. */
 	uint64_t mappings;
 	uint64_t mappings_left;
+	/* Of the container, by the most that was held and left together. */
+	uint64_t mappings_limit;
 	/* dma_entry_limit of vfio_iommu_type1 now. It holds for containers
 	 * opened from now on: one that is open keeps what it was opened with.
 	 */

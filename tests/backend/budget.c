@@ -49,6 +49,18 @@ static uint32_t maps(void)
 	return fake_vfio_calls(VFIO_IOMMU_MAP_DMA);
 }
 
+static int map_now(uint64_t page, uint64_t nr)
+{
+	return OPS->map_now(rig.be, rig_iova(page), VA_BASE + page * PAGE,
+	                    nr * PAGE, SLUICE_RW);
+}
+
+static void says(const char *what)
+{
+	if (!strstr(msg_last(), what))
+		fail_msg("\"%s\" does not say \"%s\"", msg_last(), what);
+}
+
 /* ---- mappings ---- */
 
 static void test_entries(void **state)
@@ -93,6 +105,9 @@ static void test_others(void **state)
 	assert_int_equal(map(4, 1), 0);
 	assert_int_equal(map(5, 1), -ENOSPC);
 	assert_int_equal(maps(), 6);
+	assert_int_equal(map_now(5, 1), -ENOSPC);
+	says("echo 65 > ");
+	assert_int_equal(budget().mappings_limit, 64);
 	fake_vfio_others(0);
 	assert_int_equal(budget().mappings_left, 59);
 	assert_int_equal(budget().mappings, 5);
@@ -313,18 +328,6 @@ static void test_no_reading(void **state)
 }
 
 /* ---- control calls ---- */
-
-static int map_now(uint64_t page, uint64_t nr)
-{
-	return OPS->map_now(rig.be, rig_iova(page), VA_BASE + page * PAGE,
-	                    nr * PAGE, SLUICE_RW);
-}
-
-static void says(const char *what)
-{
-	if (!strstr(msg_last(), what))
-		fail_msg("\"%s\" does not say \"%s\"", msg_last(), what);
-}
 
 static void test_messages(void **state)
 {

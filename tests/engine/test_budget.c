@@ -191,6 +191,7 @@ static void a_soft_domain_has_no_limit(void **state)
 	assert_int_equal(sluice_domain_get_budget(r.domain, &b), 0);
 	assert_int_equal(b.mappings, 0);
 	assert_true(b.mappings_left == UINT64_MAX);
+	assert_true(b.mappings_limit == UINT64_MAX);
 	assert_true(b.locked_limit == UINT64_MAX);
 	assert_true(b.cgroup_limit == UINT64_MAX);
 	assert_int_equal(b.nr_usable, 1);
@@ -219,8 +220,10 @@ static void bad_arguments(void **state)
 	assert_int_equal(sluice_domain_usable(k.r.domain, NULL, 0), 0);
 	assert_int_equal(budget_of(&k).nr_usable, 0);
 	assert_true(budget_of(&k).mappings_left == UINT64_MAX);
+	assert_true(budget_of(&k).mappings_limit == UINT64_MAX);
 	assert_int_equal(sluice_domain_attach(k.r.domain, &k.group[0]), 0);
 	assert_int_equal(budget_of(&k).mappings_left, 65535);
+	assert_int_equal(budget_of(&k).mappings_limit, 65535);
 	assert_int_equal(sluice_view_open(k.r.lane, k.r.domain, &k.r.view), 0);
 	krig_down(&k);
 }
@@ -278,6 +281,7 @@ static void cgroup_is_told(void **state)
 static const struct sluice_budget some = {
         .mappings = 60,
         .mappings_left = 4,
+        .mappings_limit = 64,
         .entry_limit = 64,
         .locked_bytes = 61440,
         .locked_limit = 65536,

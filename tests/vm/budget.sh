@@ -15,22 +15,36 @@ entry_limit=/sys/module/vfio_iommu_type1/parameters/dma_entry_limit
 with_memlock() {
 	# shellcheck disable=SC2016
 	setpriv --bounding-set=-ipc_lock sh -c \
-		'ulimit -H -l "$2" && ulimit -S -l "$1" && shift 2 &&
+		'ulimit -S -l "$1" && ulimit -H -l "$2" && shift 2 &&
 		exec "$@"' sh "$@"
 }
 
 # The same as nobody, who can raise the soft limit only.
 as_nobody() {
 	# shellcheck disable=SC2016
-	sh -c 'ulimit -H -l "$2" && ulimit -S -l "$1" && shift 2 &&
+	sh -c 'ulimit -S -l "$1" && ulimit -H -l "$2" && shift 2 &&
 		exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"' \
 		sh "$@"
+}
+
+sluice=$SLUICE_BUILD/tools/sluice
+
+# The bench says what stops it.
+bench() {
+	vm_run 1 "$sluice" bench --backend type1 --device $VM_NVME0 -s 1 \
+		--depth 128
+	vm_says ENOSPC '0 left, 1 missing' "$entry_limit"
+	vm_run 1 with_memlock 256 256 "$sluice" bench --backend type1 \
+		--device $VM_NVME0 -s 1 -g 16 --depth 16
+	vm_says ENOMEM RLIMIT_MEMLOCK 'prlimit --pid'
 }
 
 mappings() {
 	echo 64 >"$entry_limit"
 	vm_run 0 "$budget" $VM_NVME0 arena
 	vm_run 0 "$budget" $VM_NVME0 strict
+	echo 64 >"$entry_limit"
+	bench
 	echo 65535 >"$entry_limit"
 }
 
