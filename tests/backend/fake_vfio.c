@@ -378,6 +378,14 @@ void fake_vfio_gate_open(void)
 	pthread_mutex_unlock(&lock);
 }
 
+void fake_vfio_gate_next(void)
+{
+	pthread_mutex_lock(&lock);
+	gate = GATE_SHUT;
+	pthread_cond_broadcast(&moved);
+	pthread_mutex_unlock(&lock);
+}
+
 uint32_t fake_vfio_calls(unsigned long request)
 {
 	uint32_t n = 0;

@@ -77,6 +77,7 @@ bool fake_vfio_fired(void); /* the last fault that was set has happened */
 void fake_vfio_gate(void);
 void fake_vfio_gate_wait(void); /* until a caller stands at the gate */
 void fake_vfio_gate_open(void);
+void fake_vfio_gate_next(void); /* lets one through and stays shut */
 
 /* ---- what happened ---- */
 
