@@ -6,12 +6,14 @@
 #include "engine/backend/limits.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <sluice/base.h>
 #include "util/util.h"
@@ -23,6 +25,29 @@
 #define INIT_USER_NS 0xeffffffdu
 #define CGROUP_ROOT "/sys/fs/cgroup"
 
+/* A file of /proc or /sys, whole, with a NUL; its length. */
+static ssize_t read_file(const char *path, char *buf, size_t size)
+{
+	size_t len = 0;
+	ssize_t n;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	do {
+		n = read(fd, buf + len, size - len);
+		if (n > 0)
+			len += (size_t)n;
+	} while (n > 0 && len < size);
+	if (n < 0)
+		n = -errno;
+	close(fd);
+	if (n < 0 || len == size)
+		return n < 0 ? n : -EFBIG;
+	buf[len] = '\0';
+	return (ssize_t)len;
+}
+
 static bool first_user_ns(void)
 {
 	struct stat st;
@@ -31,33 +56,39 @@ static bool first_user_ns(void)
 	return stat("/proc/self/ns/user", &st) || st.st_ino == INIT_USER_NS;
 }
 
+/* The number behind a line's name. */
+static bool number_of(const char *text, const char *name, int base,
+                      uint64_t *ret)
+{
+	const char *at = strstr(text, name);
+
+	if (!at)
+		return false;
+	*ret = strtoull(at + strlen(name), NULL, base);
+	return true;
+}
+
 int limits_locked(struct limits_locked *ret)
 {
+	/* Of a user who is in hundreds of groups it may not be enough: then the
+	 * limit is not known. */
+	char text[8192];
 	struct limits_locked l;
-	unsigned long long kib, caps = 0;
-	char line[256];
 	struct rlimit lim;
-	bool found = false;
-	FILE *f;
+	uint64_t kib, caps;
+	ssize_t n;
 
 	if (getrlimit(RLIMIT_MEMLOCK, &lim))
 		return -errno;
 	/* Capabilities are a thread's own. */
-	f = fopen("/proc/thread-self/status", "re");
-	if (!f)
-		return -errno;
-	l.bytes = 0;
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "VmLck: %llu kB", &kib) == 1) {
-			l.bytes = kib * 1024;
-			found = true;
-		} else {
-			sscanf(line, "CapEff: %llx", &caps);
-		}
-	}
-	fclose(f);
-	if (!found)
+	n = read_file("/proc/thread-self/status", text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+	/* A thread's name stands in one line, the newline escaped. */
+	if (!number_of(text, "\nVmLck:", 10, &kib) ||
+	    !number_of(text, "\nCapEff:", 16, &caps))
 		return -ENODATA;
+	l.bytes = kib * 1024;
 	l.limit = lim.rlim_cur == RLIM_INFINITY ? UINT64_MAX : lim.rlim_cur;
 	l.hard = lim.rlim_max == RLIM_INFINITY ? UINT64_MAX : lim.rlim_max;
 	if (caps >> IPC_LOCK_BIT & 1 && first_user_ns())
@@ -69,15 +100,13 @@ int limits_locked(struct limits_locked *ret)
 /* The number in a file; UINT64_MAX for "max" or when there is none. */
 static uint64_t number_in(const char *path)
 {
-	unsigned long long n;
-	FILE *f = fopen(path, "re");
+	char text[32], *end;
+	uint64_t n;
 
-	if (!f)
+	if (read_file(path, text, sizeof(text)) < 0)
 		return UINT64_MAX;
-	if (fscanf(f, "%llu", &n) != 1)
-		n = UINT64_MAX;
-	fclose(f);
-	return n;
+	n = strtoull(text, &end, 10);
+	return end == text ? UINT64_MAX : n;
 }
 
 uint64_t limits_entries(void)
@@ -133,22 +162,20 @@ void limits_cgroup_at(const char *root, const char *path,
 
 void limits_cgroup(struct limits_cgroup *ret)
 {
-	char line[300];
-	FILE *f = fopen("/proc/self/cgroup", "re");
+	char text[4096], *at;
 
 	*ret = (struct limits_cgroup){0, UINT64_MAX, ""};
-	if (!f)
+	if (read_file("/proc/self/cgroup", text, sizeof(text)) < 0)
 		return;
-	while (fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "\n")] = '\0';
-		/* cgroup v2 has hierarchy 0 and no controllers named. */
-		if (strncmp(line, "0::", 3))
-			continue;
-		if (!strcmp(line + 3, "/"))
-			line[3] = '\0';
-		limits_cgroup_at(CGROUP_ROOT, line + 3, ret);
-	}
-	fclose(f);
+	/* cgroup v2 has hierarchy 0 and names no controllers. */
+	at = strncmp(text, "0::", 3) ? strstr(text, "\n0::") : text;
+	if (!at)
+		return;
+	at = strchr(at, '/');
+	if (!at)
+		return;
+	at[strcspn(at, "\n")] = '\0';
+	limits_cgroup_at(CGROUP_ROOT, strcmp(at, "/") ? at : "", ret);
 }
 
 static bool ordinary(uint64_t va)

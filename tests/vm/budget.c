@@ -339,6 +339,8 @@ static void device_memory(const char *bdf)
 static void full(char *p, sluice_iova_t *iova)
 {
 	uint64_t refused = budget().refused, maps = kernel_maps();
+	char *untouched = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+	                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	need(map(p, 1, iova) == -ENOMEM, "one page too many");
 	need(budget().refused == refused + 1 && kernel_maps() == maps,
@@ -347,6 +349,14 @@ static void full(char *p, sluice_iova_t *iova)
 	     "the kernel takes what was refused");
 	need(budget().refused == refused + 1 && kernel_maps() == maps + 1,
 	     "reading devices are the kernel's to judge");
+	/* Kernels before 6.2 pin the zero page and count nothing. */
+	need(untouched != MAP_FAILED, "mmap");
+	if (map_prot(untouched, 1, SLUICE_READ, iova) == 0) {
+		printf("memory never written maps for a reader\n");
+		unmap(*iova, 1);
+	}
+	need(kernel_maps() == maps + 2, "it was not asked");
+	munmap(untouched, PAGE);
 }
 
 static void memlock(const char *bdf, uint64_t limit, bool root)
