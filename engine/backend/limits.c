@@ -191,3 +191,7 @@ bool limits_counted(uint64_t va, uint64_t len)
 {
 	return ordinary(va) && ordinary(va + len - 1);
 }
+
+const struct limits_table limits_kernel = {limits_locked, limits_counted,
+                                           limits_cgroup, limits_entries};
+const struct limits_table *limits = &limits_kernel;

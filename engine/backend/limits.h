@@ -36,4 +36,17 @@ uint64_t limits_entries(void);
  * are read in. */
 bool limits_counted(uint64_t va, uint64_t len);
 
+struct limits_table {
+	int (*locked)(struct limits_locked *ret);
+	bool (*counted)(uint64_t va, uint64_t len);
+	void (*cgroup)(struct limits_cgroup *ret);
+	uint64_t (*entries)(void);
+};
+
+extern const struct limits_table limits_kernel;
+
+/* Whom backends ask: limits_kernel, unless a test with a kernel of its own says
+ * otherwise before it makes one. */
+extern const struct limits_table *limits;
+
 #endif

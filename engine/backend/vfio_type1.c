@@ -36,8 +36,7 @@ static int sys_ioctl(int fd, unsigned long request, void *arg)
 	return rc < 0 ? -errno : rc;
 }
 
-const struct t1_sys t1_sys_kernel = {sys_open, sys_close, sys_ioctl,
-                                     &t1_limits_kernel};
+const struct t1_sys t1_sys_kernel = {sys_open, sys_close, sys_ioctl};
 
 static void t1_warn(struct t1 *t1, const char *what, int rc)
 {

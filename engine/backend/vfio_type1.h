@@ -7,26 +7,13 @@
 #define SLUICE_ENGINE_BACKEND_VFIO_TYPE1_H
 
 #include "engine/backend/backend.h"
-#include "engine/backend/limits.h"
 
 /* Each returns what the system call returns, or -errno. */
 struct t1_sys {
 	int (*open)(const char *path, int flags);
 	int (*close)(int fd);
 	int (*ioctl)(int fd, unsigned long request, void *arg);
-	/* NULL: no limit of pinned memory is known, the kernel is asked. */
-	const struct t1_limits *limits;
 };
-
-/* What bounds pinning beside the container's own count; see limits.h. */
-struct t1_limits {
-	int (*locked)(struct limits_locked *ret);
-	bool (*counted)(uint64_t va, uint64_t len);
-	void (*cgroup)(struct limits_cgroup *ret);
-	uint64_t (*entries)(void);
-};
-
-extern const struct t1_limits t1_limits_kernel;
 
 extern const struct t1_sys t1_sys_kernel;
 

@@ -22,9 +22,6 @@
 
 #include "engine/backend/limits.h"
 
-const struct t1_limits t1_limits_kernel = {limits_locked, limits_counted,
-                                           limits_cgroup, limits_entries};
-
 void t1_budget_turn(struct t1 *t1)
 {
 	t1->budget.fresh = false;
@@ -46,14 +43,13 @@ static uint64_t room(const struct t1 *t1)
 
 static void read_room(struct t1 *t1)
 {
-	const struct t1_limits *limits = t1->sys->limits;
 	struct t1_budget *b = &t1->budget;
 	struct limits_locked l;
 
 	b->nr = t1->own.nr;
 	b->bytes = t1->own.bytes;
 	b->room = UINT64_MAX;
-	if (limits && limits->locked(&l) == 0 && l.limit != UINT64_MAX)
+	if (limits->locked(&l) == 0 && l.limit != UINT64_MAX)
 		b->room = l.limit > l.bytes ? l.limit - l.bytes : 0;
 }
 
@@ -102,13 +98,12 @@ void t1_budget_begin(struct t1 *t1)
 
 /* Memory that the kernel may not count is the kernel's to refuse: a device's,
  * and the zero page, which kernels before 6.2 pinned for readers. */
-static bool all_counted(const struct t1 *t1, const struct be_seg *seg,
-                        uint32_t nr, uint32_t prot)
+static bool all_counted(const struct be_seg *seg, uint32_t nr, uint32_t prot)
 {
 	if (!(prot & SLUICE_WRITE))
 		return false;
 	for (uint32_t i = 0; i < nr; i++)
-		if (!t1->sys->limits->counted(seg[i].va, seg[i].len))
+		if (!limits->counted(seg[i].va, seg[i].len))
 			return false;
 	return true;
 }
@@ -132,7 +127,7 @@ int t1_budget_check(struct t1 *t1, const struct be_seg *seg, uint32_t nr,
 		return 0;
 	read_again(t1);
 	rc = verdict(t1, nr, bytes);
-	if (rc == -ENOMEM && !all_counted(t1, seg, nr, prot))
+	if (rc == -ENOMEM && !all_counted(seg, nr, prot))
 		return 0;
 	if (rc)
 		ctr_add(&t1->refused, 1);
@@ -149,7 +144,6 @@ void t1_budget_refused(struct t1 *t1, int rc)
 
 void t1_budget_fill(struct t1 *t1, struct sluice_budget *ret)
 {
-	const struct t1_limits *limits = t1->sys->limits;
 	struct limits_cgroup cg;
 	struct limits_locked l;
 
@@ -160,8 +154,6 @@ void t1_budget_fill(struct t1 *t1, struct sluice_budget *ret)
 	ret->mappings_limit = t1->nr_groups ? t1->budget.limit : UINT64_MAX;
 	ret->pinned_bytes = t1->own.bytes;
 	ret->refused = ld_rlx(&t1->refused);
-	if (!limits)
-		return;
 	ret->entry_limit = limits->entries();
 	if (limits->locked(&l) == 0) {
 		ret->locked_bytes = l.bytes;

@@ -20,7 +20,7 @@ static struct rig rig;
 
 static void up(const struct fake_vfio_cfg *cfg)
 {
-	rig_limits = &fake_limits;
+	limits = &fake_limits;
 	fake_locked_error = 0;
 	st_rlx(&fake_locked_reads, 0);
 	rig_init(&rig, cfg, true);

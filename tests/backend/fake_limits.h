@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The limits of a process whose VFIO is the fake one: what struct t1_limits
- * asks for, answered by the fake kernel and by the variables below.
+ * The limits of a process whose VFIO is the fake one: what struct
+ * limits_table asks for, answered by the fake kernel and by the variables
+ * below.
  */
 #ifndef SLUICE_TESTS_BACKEND_FAKE_LIMITS_H
 #define SLUICE_TESTS_BACKEND_FAKE_LIMITS_H
 
-#include "engine/backend/vfio_type1.h"
+#include "engine/backend/limits.h"
 #include "tests/backend/fake_vfio.h"
+#include "util/util.h"
 
 static struct limits_cgroup fake_cgroup_is = {0, UINT64_MAX, ""};
 static uint64_t fake_entries_are = UINT64_MAX;
@@ -39,7 +41,7 @@ static inline uint64_t fake_limits_entries(void)
 	return fake_entries_are;
 }
 
-static const struct t1_limits fake_limits = {
+static const struct limits_table fake_limits = {
         fake_limits_locked, fake_limits_counted, fake_limits_cgroup,
         fake_limits_entries};
 

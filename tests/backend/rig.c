@@ -21,10 +21,8 @@ uint64_t rig_iova(uint64_t page)
 	return IOVA_BASE + page * PAGE;
 }
 
-const struct t1_limits *rig_limits;
-
-static struct t1_sys fake_sys = {fake_vfio_open, fake_vfio_close,
-                                 fake_vfio_ioctl, NULL};
+static const struct t1_sys fake_sys = {fake_vfio_open, fake_vfio_close,
+                                       fake_vfio_ioctl};
 
 void rig_init(struct rig *rig, const struct fake_vfio_cfg *cfg, bool attach)
 {
@@ -32,7 +30,6 @@ void rig_init(struct rig *rig, const struct fake_vfio_cfg *cfg, bool attach)
 
 	memset(rig, 0, sizeof(*rig));
 	fake_vfio_reset(cfg);
-	fake_sys.limits = rig_limits;
 	for (unsigned i = 0; i < 4; i++) {
 		path[sizeof(path) - 2] = (char)('0' + i);
 		rig->group[i].fd = fake_vfio_open(path, 0);

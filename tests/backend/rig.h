@@ -38,9 +38,6 @@ struct rig {
 	uint32_t outstanding;
 };
 
-/* Of the next rig's backend; NULL: it knows none. */
-extern const struct t1_limits *rig_limits;
-
 /* cfg NULL: an ordinary kernel. attach: the first group. */
 void rig_init(struct rig *rig, const struct fake_vfio_cfg *cfg, bool attach);
 /* Also checks that nothing stays open. */

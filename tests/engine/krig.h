@@ -44,7 +44,7 @@ void *grp_attached(const struct sluice_group *group)
 }
 
 static const struct t1_sys fake_sys = {fake_vfio_open, fake_vfio_close,
-                                       fake_vfio_ioctl, &fake_limits};
+                                       fake_vfio_ioctl};
 
 /* Limit of page-table memory of the next rig; 0: the default. */
 static uint64_t krig_table_bytes;
@@ -66,6 +66,7 @@ static inline void krig_open(struct krig *k, const struct fake_vfio_cfg *vfio,
 	struct backend *be;
 
 	fake_vfio_reset(vfio);
+	limits = &fake_limits;
 	for (int i = 0; i < 2; i++) {
 		path[sizeof(path) - 2] = (char)('0' + i);
 		k->group[i] =
