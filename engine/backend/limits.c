@@ -13,7 +13,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <sluice/base.h>
 #include "util/util.h"
@@ -25,35 +24,13 @@
 #define INIT_USER_NS 0xeffffffdu
 #define CGROUP_ROOT "/sys/fs/cgroup"
 
-/* A file of /proc or /sys, whole, with a NUL; its length. */
-static ssize_t read_file(const char *path, char *buf, size_t size)
-{
-	size_t len = 0;
-	ssize_t n;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	do {
-		n = read(fd, buf + len, size - len);
-		if (n > 0)
-			len += (size_t)n;
-	} while (n > 0 && len < size);
-	if (n < 0)
-		n = -errno;
-	close(fd);
-	if (n < 0 || len == size)
-		return n < 0 ? n : -EFBIG;
-	buf[len] = '\0';
-	return (ssize_t)len;
-}
-
 static bool first_user_ns(void)
 {
 	struct stat st;
 
 	/* No file: a kernel without user namespaces. */
-	return stat("/proc/self/ns/user", &st) || st.st_ino == INIT_USER_NS;
+	return sys->fstatat(AT_FDCWD, "/proc/self/ns/user", &st, 0) ||
+	       st.st_ino == INIT_USER_NS;
 }
 
 /* The number behind a line's name. */
@@ -77,11 +54,14 @@ int limits_locked(struct limits_locked *ret)
 	struct rlimit lim;
 	uint64_t kib, caps;
 	ssize_t n;
+	int rc;
 
-	if (getrlimit(RLIMIT_MEMLOCK, &lim))
-		return -errno;
+	rc = sys->getrlimit(RLIMIT_MEMLOCK, &lim);
+	if (rc)
+		return rc;
 	/* Capabilities are a thread's own. */
-	n = read_file("/proc/thread-self/status", text, sizeof(text));
+	n = sys_read_file(AT_FDCWD, "/proc/thread-self/status", text,
+	                  sizeof(text));
 	if (n < 0)
 		return (int)n;
 	/* A thread's name stands in one line, the newline escaped. */
@@ -103,7 +83,7 @@ static uint64_t number_in(const char *path)
 	char text[32], *end;
 	uint64_t n;
 
-	if (read_file(path, text, sizeof(text)) < 0)
+	if (sys_read_file(AT_FDCWD, path, text, sizeof(text)) < 0)
 		return UINT64_MAX;
 	n = strtoull(text, &end, 10);
 	return end == text ? UINT64_MAX : n;
@@ -165,7 +145,8 @@ void limits_cgroup(struct limits_cgroup *ret)
 	char text[4096], *at;
 
 	*ret = (struct limits_cgroup){0, UINT64_MAX, ""};
-	if (read_file("/proc/self/cgroup", text, sizeof(text)) < 0)
+	if (sys_read_file(AT_FDCWD, "/proc/self/cgroup", text, sizeof(text)) <
+	    0)
 		return;
 	/* cgroup v2 has hierarchy 0 and names no controllers. */
 	at = strncmp(text, "0::", 3) ? strstr(text, "\n0::") : text;
@@ -184,7 +165,7 @@ static bool ordinary(uint64_t va)
 
 	/* Device memory: EINVAL. No memory: ENOMEM. Before Linux 5.14 EINVAL
 	 * always, which says "cannot tell". */
-	return madvise(page, SLUICE_PAGE_SIZE, MADV_POPULATE_READ) == 0;
+	return sys->madvise(page, SLUICE_PAGE_SIZE, MADV_POPULATE_READ) == 0;
 }
 
 bool limits_counted(uint64_t va, uint64_t len)

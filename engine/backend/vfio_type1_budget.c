@@ -67,7 +67,7 @@ static void read_left(struct t1 *t1)
 {
 	struct t1_info info;
 
-	if (t1->nr_groups == 0 || t1_info_get(t1->sys, t1->fd, &info))
+	if (t1->nr_groups == 0 || t1_info_get(t1->fd, &info))
 		return;
 	if (info.has_avail)
 		t1_set_left(t1, info.avail);
