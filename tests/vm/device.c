@@ -69,11 +69,18 @@ void up(struct rig *r, const char *bdf, int plain)
 	       "device");
 }
 
-void down(struct rig *r)
+static void give_back(struct rig *r)
 {
 	refused(sluice_domain_detach(r->domain, r->group), -EBUSY,
 	        "sluice_device_close()", "detach with an open device");
 	expect(!sluice_device_close(r->dev), "device close");
+	r->dev = NULL;
+}
+
+void down(struct rig *r)
+{
+	if (r->dev)
+		give_back(r);
 	sluice_arena_destroy(r->arena);
 	expect(!sluice_drain(r->lane, UINT64_C(10000000000)), "drain");
 	expect(!sluice_view_close(r->view), "view close");
@@ -295,15 +302,30 @@ static sluice_iova_t map_and_wait(struct rig *r, void *va)
 	return iova;
 }
 
-/* One mapping for each DMA, and many that stay. */
-static void unplug(struct rig *r)
+static void await_gone(const char *bdf)
+{
+	time_t end = time(NULL) + TIMEOUT_S;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vendor", bdf);
+	while (access(path, F_OK) == 0)
+		expect(time(NULL) < end, "the device does not go");
+}
+
+/* One mapping for each DMA, and many that stay: until it is asked for, or,
+ * rude, until it is gone. */
+static void busy_until_asked(struct rig *r, int rude)
 {
 	char *buf = mmap(NULL, 65 * PAGE, PROT_READ | PROT_WRITE,
 	                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	sluice_iova_t kept[64], iova;
 	struct sluice_ticket ticket;
 	unsigned long rounds = 0;
+	struct sluice_device_info info;
+	char bdf[16];
 
+	sluice_device_get_info(r->dev, &info);
+	snprintf(bdf, sizeof(bdf), "%s", info.name);
 	expect(buf != MAP_FAILED, "buffers");
 	expect(!sluice_device_bus_master(r->dev, 1), "bus master");
 	nvme_start(r);
@@ -327,11 +349,28 @@ static void unplug(struct rig *r)
 	refused(sluice_device_reset(r->dev), -EAGAIN, "being taken away",
 	        "reset of a device that is being taken away");
 	expect(!sluice_device_bus_master(r->dev, 0), "bus master off");
+	if (rude) {
+		give_back(r);
+		await_gone(bdf);
+	}
 	for (unsigned i = 0; i < 64; i++)
 		expect(sluice_unmap(r->view, kept[i], PAGE, 0, &ticket) >= 0,
 		       "unmap");
 	expect(!sluice_drain(r->lane, UINT64_C(10000000000)), "drain");
+	expect(sluice_ticket_passed(r->view, ticket), "an unmap was refused");
 	printf("unplug: ok\n");
+}
+
+static void unplug(struct rig *r)
+{
+	busy_until_asked(r, 0);
+}
+
+/* Closes the device before anything is unmapped: with its last group the
+ * kernel drops the IOMMU, and what is unmapped then is gone already. */
+static void rude(struct rig *r)
+{
+	busy_until_asked(r, 1);
 }
 
 int main(int argc, char **argv)
@@ -340,12 +379,12 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(struct rig *r);
 	} commands[] = {
-	        {"look", look},     {"irq", irq},        {"intx", intx},
-	        {"unplug", unplug}, {"fork", fork_test},
+	        {"look", look},     {"irq", irq},   {"intx", intx},
+	        {"unplug", unplug}, {"rude", rude}, {"fork", fork_test},
 	};
 	struct rig r = {0};
 
-	for (unsigned i = 0; argc >= 3 && i < 5; i++) {
+	for (unsigned i = 0; argc >= 3 && i < 6; i++) {
 		if (strcmp(argv[1], commands[i].name))
 			continue;
 		up(&r, argv[2], argc > 3);
@@ -353,7 +392,7 @@ int main(int argc, char **argv)
 		down(&r);
 		return 0;
 	}
-	fprintf(stderr, "usage: vm_device look|irq|intx|unplug|fork BDF "
+	fprintf(stderr, "usage: vm_device look|irq|intx|fork|unplug|rude BDF "
 	                "[plain]\n");
 	return 2;
 }

@@ -9,13 +9,14 @@
 
 device=$SLUICE_BUILD/tests/vm/vm_device
 
-# unplug_while_busy N [plain]: the Nth time.
+# unplug_while_busy N COMMAND [plain]: the Nth time.
 unplug_while_busy() {
 	nth=$1
-	shift
+	how=$2
+	shift 2
 	log=$TMPDIR/unplug
 	vm_bind vfio-pci $VM_HP0
-	"$device" unplug $VM_HP0 "$@" >"$log" 2>&1 &
+	"$device" "$how" $VM_HP0 "$@" >"$log" 2>&1 &
 	user=$!
 	vm_await "vm_device did not get ready: $(cat "$log")" \
 		grep -q 'unplug: ready' "$log"
@@ -37,8 +38,9 @@ guest() {
 			vm_run 0 "$device" $what $VM_NVME0 $how
 		done
 	done
-	unplug_while_busy 1
-	unplug_while_busy 2 plain
+	unplug_while_busy 1 unplug
+	unplug_while_busy 2 unplug plain
+	unplug_while_busy 3 rude
 	# Nobody has it open: it goes at once.
 	vm_host "device_del hp0"
 	vm_absent $VM_HP0
