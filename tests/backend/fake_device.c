@@ -2,13 +2,14 @@
 /*
  * The fake VFIO's devices, by the rules of linux/vfio.h and what vfio-pci is
  * seen to do: regions of which not all can be mapped, interrupts by eventfd,
- * reset. Called with the fake kernel's lock.
+ * reset.
  */
 #include "tests/backend/fake_vfio_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <linux/vfio.h>
 
@@ -118,7 +119,7 @@ static int whole(uint64_t at, size_t len)
 	return offset + len <= size_of((uint32_t)(at >> REGION_SHIFT));
 }
 
-int fake_device_read(struct fake_group *g, void *buf, size_t len, uint64_t at)
+static int dev_read(struct fake_group *g, void *buf, size_t len, uint64_t at)
 {
 	if (!whole(at, len))
 		return -EINVAL;
@@ -130,8 +131,8 @@ int fake_device_read(struct fake_group *g, void *buf, size_t len, uint64_t at)
 	return (int)len;
 }
 
-int fake_device_write(struct fake_group *g, const void *buf, size_t len,
-                      uint64_t at)
+static int dev_write(struct fake_group *g, const void *buf, size_t len,
+                     uint64_t at)
 {
 	if (!whole(at, len))
 		return -EINVAL;
@@ -140,7 +141,7 @@ int fake_device_write(struct fake_group *g, const void *buf, size_t len,
 	return (int)len;
 }
 
-int fake_device_mmap(uint64_t at, size_t len)
+static int dev_mmap(uint64_t at, size_t len)
 {
 	if (at + len <= 0x1000 || (at >= 0x2000 && at + len <= BAR0_SIZE))
 		return 0;
@@ -276,4 +277,144 @@ int fake_device_ioctl(const struct fake_kernel *k, struct fake_group *g,
 	default:
 		return -ENOTTY;
 	}
+}
+
+/* ---- the system calls on a device ---- */
+
+struct fake_group *fake_device_of(struct fake_kernel *k, int fd)
+{
+	int i = fd - FAKE_FD_DEVICE;
+
+	return i >= 0 && i < FAKE_GROUPS && k->group[i].dev.open ? &k->group[i]
+	                                                         : NULL;
+}
+
+static ssize_t table_pread(int fd, void *buf, size_t len, off_t at)
+{
+	struct fake_kernel *k;
+	struct fake_group *g;
+	int rc;
+
+	if (fd < FAKE_FD_DEVICE)
+		return sys_kernel.pread(fd, buf, len, at);
+	k = fake_enter();
+	g = fake_device_of(k, fd);
+	rc = g ? dev_read(g, buf, len, (uint64_t)at) : -EBADF;
+	fake_leave();
+	return rc;
+}
+
+static ssize_t table_pwrite(int fd, const void *buf, size_t len, off_t at)
+{
+	struct fake_kernel *k;
+	struct fake_group *g;
+	int rc;
+
+	if (fd < FAKE_FD_DEVICE)
+		return sys_kernel.pwrite(fd, buf, len, at);
+	k = fake_enter();
+	g = fake_device_of(k, fd);
+	rc = g ? dev_write(g, buf, len, (uint64_t)at) : -EBADF;
+	fake_leave();
+	return rc;
+}
+
+static int table_mmap(void **at, size_t len, int prot, int flags, int fd,
+                      off_t offset)
+{
+	struct fake_kernel *k;
+	struct fake_group *g;
+	int rc;
+
+	if (fd < FAKE_FD_DEVICE)
+		return sys_kernel.mmap(at, len, prot, flags, fd, offset);
+	k = fake_enter();
+	g = fake_device_of(k, fd);
+	rc = g ? dev_mmap((uint64_t)offset, len) : -EBADF;
+	if (rc == 0)
+		rc = sys_kernel.mmap(at, len, prot, MAP_SHARED | MAP_ANONYMOUS,
+		                     -1, 0);
+	if (rc == 0)
+		k->maps[k->nr_maps++ % FAKE_MAPS] = *at;
+	fake_leave();
+	return rc;
+}
+
+static int table_munmap(void *at, size_t len)
+{
+	struct fake_kernel *k = fake_enter();
+
+	for (uint32_t i = 0; i < FAKE_MAPS; i++)
+		if (at && k->maps[i] == at)
+			k->maps[i] = NULL;
+	fake_leave();
+	return sys_kernel.munmap(at, len);
+}
+
+void fake_device_table(struct sys_table *table)
+{
+	table->pread = table_pread;
+	table->pwrite = table_pwrite;
+	table->mmap = table_mmap;
+	table->munmap = table_munmap;
+}
+
+/* ---- what happens and has happened ---- */
+
+bool fake_vfio_fire(uint32_t nr, uint32_t index, uint32_t vector)
+{
+	struct fake_kernel *k = fake_enter();
+	bool told;
+
+	told = fake_device_signal(&k->group[nr], index, vector);
+	fake_leave();
+	return told;
+}
+
+uint32_t fake_vfio_resets(uint32_t nr)
+{
+	uint32_t n = fake_enter()->group[nr].dev.resets;
+
+	fake_leave();
+	return n;
+}
+
+uint32_t fake_vfio_command(uint32_t nr)
+{
+	uint32_t n = fake_enter()->group[nr].dev.config[4];
+
+	fake_leave();
+	return n;
+}
+
+uint32_t fake_vfio_listening(uint32_t nr)
+{
+	const struct fake_kernel *k = fake_enter();
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < FAKE_IRQS; i++)
+		for (uint32_t j = 0; j < FAKE_VECTORS; j++)
+			n += k->group[nr].dev.fd[i][j] > 0;
+	fake_leave();
+	return n;
+}
+
+uint32_t fake_vfio_device_maps(void)
+{
+	const struct fake_kernel *k = fake_enter();
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < FAKE_MAPS; i++)
+		n += k->maps[i] != NULL;
+	fake_leave();
+	return n;
+}
+
+void fake_vfio_unplug(uint32_t nr)
+{
+	struct fake_kernel *k = fake_enter();
+
+	k->group[nr].removed = true;
+	(void)fake_device_signal(&k->group[nr], VFIO_PCI_REQ_IRQ_INDEX, 0);
+	fake_leave();
 }

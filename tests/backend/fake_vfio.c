@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <linux/vfio.h>
 
 /* Far above what a test opens, so that a fake descriptor that reaches a real
@@ -18,7 +17,6 @@
 #define DEV_VFIO "/dev/vfio/"
 #define FD_CONTAINER 1000000
 #define FD_GROUP 2000000
-#define FD_DEVICE 3000000
 #define NR_REQUESTS 32 /* VFIO_BASE + 0..31 */
 
 enum gate { GATE_OPEN, GATE_SHUT, GATE_WAITED_AT };
@@ -33,6 +31,22 @@ static struct {
 	uint32_t nth; /* calls until it happens; 0: none */
 	int err;
 } fault;
+
+struct fake_kernel *fake_enter(void)
+{
+	pthread_mutex_lock(&lock);
+	return &k;
+}
+
+void fake_leave(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+static struct fake_group *device_of(int fd)
+{
+	return fake_device_of(&k, fd);
+}
 
 static int table_open(const char *path, int flags)
 {
@@ -52,70 +66,6 @@ static int table_ioctl(int fd, unsigned long request, void *arg)
 	                         : fake_vfio_ioctl(fd, request, arg);
 }
 
-static struct fake_group *device_of(int fd)
-{
-	int i = fd - FD_DEVICE;
-
-	return i >= 0 && i < FAKE_GROUPS && k.group[i].dev.open ? &k.group[i]
-	                                                        : NULL;
-}
-
-static ssize_t table_pread(int fd, void *buf, size_t len, off_t at)
-{
-	int rc;
-
-	if (fd < FD_CONTAINER)
-		return sys_kernel.pread(fd, buf, len, at);
-	pthread_mutex_lock(&lock);
-	rc = device_of(fd)
-	             ? fake_device_read(device_of(fd), buf, len, (uint64_t)at)
-	             : -EBADF;
-	pthread_mutex_unlock(&lock);
-	return rc;
-}
-
-static ssize_t table_pwrite(int fd, const void *buf, size_t len, off_t at)
-{
-	int rc;
-
-	if (fd < FD_CONTAINER)
-		return sys_kernel.pwrite(fd, buf, len, at);
-	pthread_mutex_lock(&lock);
-	rc = device_of(fd)
-	             ? fake_device_write(device_of(fd), buf, len, (uint64_t)at)
-	             : -EBADF;
-	pthread_mutex_unlock(&lock);
-	return rc;
-}
-
-static int table_mmap(void **at, size_t len, int prot, int flags, int fd,
-                      off_t offset)
-{
-	int rc;
-
-	if (fd < FD_CONTAINER)
-		return sys_kernel.mmap(at, len, prot, flags, fd, offset);
-	pthread_mutex_lock(&lock);
-	rc = device_of(fd) ? fake_device_mmap((uint64_t)offset, len) : -EBADF;
-	if (rc == 0)
-		rc = sys_kernel.mmap(at, len, prot, MAP_SHARED | MAP_ANONYMOUS,
-		                     -1, 0);
-	if (rc == 0)
-		k.maps[k.nr_maps++ % FAKE_MAPS] = *at;
-	pthread_mutex_unlock(&lock);
-	return rc;
-}
-
-static int table_munmap(void *at, size_t len)
-{
-	pthread_mutex_lock(&lock);
-	for (uint32_t i = 0; i < FAKE_MAPS; i++)
-		if (at && k.maps[i] == at)
-			k.maps[i] = NULL;
-	pthread_mutex_unlock(&lock);
-	return sys_kernel.munmap(at, len);
-}
-
 static void take_over(void)
 {
 	static struct sys_table table;
@@ -124,10 +74,7 @@ static void take_over(void)
 	table.open = table_open;
 	table.close = table_close;
 	table.ioctl = table_ioctl;
-	table.pread = table_pread;
-	table.pwrite = table_pwrite;
-	table.mmap = table_mmap;
-	table.munmap = table_munmap;
+	fake_device_table(&table);
 	sys = &table;
 }
 
@@ -314,8 +261,9 @@ static int group_ioctl(struct fake_group *g, unsigned long request, void *arg)
 	case VFIO_GROUP_GET_DEVICE_FD:
 		if (!g->in || !g->in->iommu)
 			return -EINVAL;
-		return fake_device_open(g) ? -EBUSY
-		                           : FD_DEVICE + (int)(g - k.group);
+		return fake_device_open(g)
+		               ? -EBUSY
+		               : FAKE_FD_DEVICE + (int)(g - k.group);
 	default:
 		return -ENOTTY;
 	}
@@ -497,53 +445,6 @@ bool fake_vfio_reach(uint64_t iova, uint64_t *ret_va, uint32_t *ret_flags)
 	}
 	pthread_mutex_unlock(&lock);
 	return found;
-}
-
-bool fake_vfio_fire(uint32_t nr, uint32_t index, uint32_t vector)
-{
-	bool told;
-
-	pthread_mutex_lock(&lock);
-	told = fake_device_signal(&k.group[nr], index, vector);
-	pthread_mutex_unlock(&lock);
-	return told;
-}
-
-uint32_t fake_vfio_resets(uint32_t nr)
-{
-	return k.group[nr].dev.resets;
-}
-
-uint32_t fake_vfio_command(uint32_t nr)
-{
-	return k.group[nr].dev.config[4];
-}
-
-uint32_t fake_vfio_listening(uint32_t nr)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < FAKE_IRQS; i++)
-		for (uint32_t j = 0; j < FAKE_VECTORS; j++)
-			n += k.group[nr].dev.fd[i][j] > 0;
-	return n;
-}
-
-uint32_t fake_vfio_device_maps(void)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < FAKE_MAPS; i++)
-		n += k.maps[i] != NULL;
-	return n;
-}
-
-void fake_vfio_unplug(uint32_t nr)
-{
-	pthread_mutex_lock(&lock);
-	k.group[nr].removed = true;
-	(void)fake_device_signal(&k.group[nr], VFIO_PCI_REQ_IRQ_INDEX, 0);
-	pthread_mutex_unlock(&lock);
 }
 
 void fake_vfio_steal(uint64_t iova)

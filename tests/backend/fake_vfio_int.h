@@ -63,17 +63,18 @@ void fake_type1_clear(struct fake_container *c);
 uint32_t fake_type1_find(const struct fake_container *c, uint64_t iova);
 void fake_type1_remove(struct fake_container *c, uint32_t at, uint32_t n);
 
-/* ---- fake_device.c ---- */
+/* The kernel, locked, and given back. */
+struct fake_kernel *fake_enter(void);
+void fake_leave(void);
+
+/* ---- fake_device.c: but for the table, with the lock ---- */
+#define FAKE_FD_DEVICE 3000000
+struct fake_group *fake_device_of(struct fake_kernel *k, int fd);
+void fake_device_table(struct sys_table *table);
 int fake_device_open(struct fake_group *g);
 void fake_device_close(struct fake_group *g);
 int fake_device_ioctl(const struct fake_kernel *k, struct fake_group *g,
                       unsigned long request, void *arg);
-/* Bytes, or -errno. */
-int fake_device_read(struct fake_group *g, void *buf, size_t len, uint64_t at);
-int fake_device_write(struct fake_group *g, const void *buf, size_t len,
-                      uint64_t at);
-/* 0: these bytes may be memory. */
-int fake_device_mmap(uint64_t at, size_t len);
 bool fake_device_signal(struct fake_group *g, uint32_t index, uint32_t vector);
 
 #endif

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "util/atomics.h"
+
 #define CC 0x14
 #define CSTS 0x1c
 #define AQA 0x24
@@ -84,7 +86,7 @@ void nvme_submit(struct rig *r, sluice_iova_t iova)
 	memcpy((char *)r->queues.va + r->tail * sizeof(command), command,
 	       sizeof(command));
 	r->tail = (r->tail + 1) % DEPTH;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	fence_sc();
 	put(r, SQ0_TAIL, r->tail);
 }
 
