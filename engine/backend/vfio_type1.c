@@ -264,6 +264,14 @@ static int t1_usable(struct backend *be, struct sluice_range *ranges,
 	              : nr;
 }
 
+static void t1_tune(struct backend *be, uint32_t batch_us, uint32_t batch_max)
+{
+	struct t1 *t1 = (struct t1 *)be;
+
+	st_rlx(&t1->batch_us, batch_us);
+	st_rlx(&t1->batch_max, batch_max ? batch_max : T1_BATCH);
+}
+
 static uint64_t t1_mappings_left(struct backend *be)
 {
 	return ld_rlx(&((struct t1 *)be)->shown_left);
@@ -314,6 +322,8 @@ static const struct backend_ops t1_ops = {
         .unmap_now = t1_unmap_now,
         .destroy = t1_destroy,
         .submit = t1_submit,
+        .hurry = t1_hurry,
+        .tune = t1_tune,
         .mappings_left = t1_mappings_left,
         .counters = t1_counters,
 };
@@ -369,6 +379,7 @@ int be_type1_create_sys(const struct t1_sys *sys,
 	t1->log = log;
 	t1->log_ctx = log_ctx;
 	t1->fd = -1;
+	t1_tune(&t1->be, 0, 0);
 	t1_set_left(t1, UINT64_MAX);
 	pthread_mutex_init(&t1->lock, NULL);
 	rc = open_container(t1);

@@ -54,6 +54,41 @@ void own_free(struct t1_own *own);
 
 /* ---- the backend ---- */
 
+#define T1_QUEUE 8192
+#define T1_BATCH 256
+
+/* A range to unmap and what became of it. */
+struct t1_cut {
+	uint64_t iova;
+	uint64_t last;
+	struct be_req *req; /* asked before it is unmapped; or NULL */
+	uint32_t turn;      /* the caller's */
+	int32_t res;
+};
+
+struct t1_done {
+	struct be_req *req;
+	int32_t res;
+};
+
+/* The helper's own: what it took from the queue and has not answered. */
+struct t1_batch {
+	struct be_req *req[T1_BATCH]; /* of this turn */
+	uint32_t nr_held;
+	uint32_t nr_done;
+	uint32_t turn;
+	bool lingers;   /* those that are held wait for company */
+	uint64_t since; /* when the first of them came */
+	uint64_t now;
+	uint64_t last_ns; /* when the last unmap came */
+	uint64_t gap_ns;  /* mean time between two */
+	uint64_t call_ns; /* mean time of an UNMAP call */
+	uint32_t vain;    /* waits in a row that were in vain */
+	uint32_t refused; /* unmaps that might have waited since */
+	struct t1_cut held[2 * T1_BATCH];
+	struct t1_done done[3 * T1_BATCH];
+};
+
 struct t1 {
 	struct backend be;
 	const struct t1_sys *sys;
@@ -76,20 +111,15 @@ struct t1 {
 	struct mpsc *queue; /* struct be_req *, from lanes to the helper */
 	struct fabric_source *source;
 	pthread_t helper;
+	au32 batch_us, batch_max; /* written before the first request */
+	struct t1_batch batch;
 	_Alignas(CACHELINE) au32 asleep; /* futex of the helper */
 	au32 stop;
 	au32 waiting; /* control calls that want the lock */
+	au32 hurry;   /* a lane has nothing to do but wait */
 };
 
 /* ---- vfio_type1_map.c: kernel calls, all with the lock held ---- */
-
-/* A range to unmap and what became of it. */
-struct t1_cut {
-	uint64_t iova;
-	uint64_t last;
-	uint32_t pos; /* the caller's: which request */
-	int32_t res;
-};
 
 int t1_ioctl(struct t1 *t1, int fd, unsigned long request, void *arg);
 void t1_set_left(struct t1 *t1, uint64_t left);
@@ -99,15 +129,24 @@ int t1_map(struct t1 *t1, uint64_t iova, const struct be_seg *seg, uint32_t nr,
 /* Each range to its own result, in the fewest calls; reorders cut. */
 void t1_unmap(struct t1 *t1, struct t1_cut *cut, uint32_t nr);
 
-/* ---- vfio_type1_helper.c: the queue and who drains it ---- */
+/* ---- vfio_type1_batch.c: by the helper, with the lock held ---- */
 
-#define T1_QUEUE 8192
-#define T1_BATCH 256
+/* Works on batch.req[0..n): the unmaps join those that are held, maps and what
+ * they wait for go to the kernel. */
+void batch_run(struct t1 *t1, uint32_t n);
+/* Unmaps all that is held. */
+void batch_flush(struct t1 *t1);
+/* When that is to be done, by clock_ns(); 0: now; UINT64_MAX: there is
+ * nothing. */
+uint64_t batch_due(const struct t1 *t1);
+
+/* ---- vfio_type1_helper.c: the queue and who drains it ---- */
 
 int t1_helper_start(struct t1 *t1);
 /* After the last submit: drains the queue, then ends the thread. */
 void t1_helper_stop(struct t1 *t1);
 uint32_t t1_submit(struct backend *be, struct be_req *const *req, uint32_t n);
+void t1_hurry(struct backend *be);
 /* The lock for control calls, which the helper lets pass. */
 void t1_lock(struct t1 *t1);
 void t1_unlock(struct t1 *t1);

@@ -175,19 +175,22 @@ static void unmap_run(struct t1 *t1, struct t1_cut *cut, uint32_t nr)
 	}
 }
 
-/* How many cuts from the first on make one run; 0: the first cannot be unmapped
- * and has its result. */
+/* How many cuts from the first on make one run; 0: the first was called back or
+ * cannot be unmapped, and has its result. */
 static uint32_t run_of(struct t1 *t1, struct t1_cut *cut, uint32_t nr)
 {
 	uint32_t n = 0;
 
 	while (n < nr && (n == 0 || cut[n - 1].last + 1 == cut[n].iova)) {
-		int pieces = own_whole(&t1->own, cut[n].iova, cut[n].last);
+		int rc = -ECANCELED;
 
-		if (pieces < 0 && n == 0)
-			cut[n].res = pieces;
-		if (pieces < 0)
+		/* At the last moment: until then it can be called back. */
+		if (!cut[n].req || be_take(cut[n].req))
+			rc = own_whole(&t1->own, cut[n].iova, cut[n].last);
+		if (rc < 0) {
+			cut[n].res = rc == -ECANCELED ? 0 : rc;
 			break;
+		}
 		n++;
 	}
 	return n;
