@@ -169,6 +169,7 @@ struct sluice_view {
 	struct revive *revive; /* NULL: mappings are not revived */
 	uint32_t nr_rings;
 	uint32_t nr_maps_inflight; /* at the backend */
+	uint32_t nr_recalled;      /* unmaps that are there for nothing */
 	/* Tickets of unmaps that the kernel refused: they never pass. When the
 	 * list is full, none from its last entry on does. */
 	uint32_t nr_refused;
@@ -328,7 +329,7 @@ int kernel_map(struct sluice_view *view, const struct map_args *args,
 uint64_t kernel_unmap(struct sluice_view *view, uint64_t from, uint64_t to);
 /* Calls back an unmap that was handed over, for leaves to be written again.
  * False: the backend is at it, or there is no memory for them. */
-bool kernel_recall(struct sluice_view *view, const struct pend *p,
+bool kernel_recall(struct sluice_view *view, struct pend *p,
                    const struct be_seg *seg);
 uint32_t kernel_reap(struct sluice_lane *lane, struct sluice_completion *out,
                      uint32_t max, bool drop);

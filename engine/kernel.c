@@ -61,6 +61,8 @@ void lane_kernel_destroy(struct lane_kernel *k)
 	free(k);
 }
 
+#define RECALLED UINT64_MAX /* for a request's pend: it has none any more */
+
 static struct lane_req *req_get(struct lane_kernel *k)
 {
 	return k->nr_free ? &k->req[k->free[--k->nr_free]] : NULL;
@@ -214,11 +216,18 @@ uint64_t kernel_unmap(struct sluice_view *view, uint64_t from, uint64_t to)
 	return from + sent;
 }
 
-bool kernel_recall(struct sluice_view *view, const struct pend *p,
+bool kernel_recall(struct sluice_view *view, struct pend *p,
                    const struct be_seg *seg)
 {
-	return populate(view, p->iova, seg, 1) == 0 &&
-	       be_cancel(&view->lane->kernel->req[p->req].be);
+	struct lane_req *req = &view->lane->kernel->req[p->req];
+
+	if (populate(view, p->iova, seg, 1) || !be_cancel(&req->be))
+		return false;
+	/* The request is still on its way, and holds the view up. */
+	req->pend = RECALLED;
+	view->nr_recalled++;
+	p->state = PEND_DONE;
+	return true;
 }
 
 /* The kernel has the mapping: now translations may see it. If the kernel
@@ -245,6 +254,21 @@ static int map_done(struct sluice_view *view, struct lane_req *req, int res)
 	return res;
 }
 
+static void unmap_done(struct sluice_view *view, const struct lane_req *req,
+                       int res)
+{
+	struct pend *p = &view->pend[req->pend & view->pend_mask];
+
+	if (req->pend == RECALLED) {
+		view->nr_recalled--;
+		return;
+	}
+	p->result = res;
+	p->state = PEND_DONE;
+	if (res)
+		ctr_add(&view->st.unmap_failures, 1);
+}
+
 /* A lane that polls and finds nothing, and has nothing but unmaps at backends,
  * waits for them. A poll or two in vain are no sign of that. */
 #define VAIN_POLLS 4
@@ -255,7 +279,8 @@ static noinline void hurry(struct sluice_lane *lane)
 		const struct sluice_view *view = lane->views[i];
 		struct backend *be = view->domain->be;
 
-		if (be && view->passed != view->submitted)
+		if (be && (view->passed != view->submitted ||
+		           view->nr_recalled))
 			be->ops->hurry(be);
 	}
 }
@@ -281,16 +306,8 @@ uint32_t kernel_reap(struct sluice_lane *lane, struct sluice_completion *out,
 		struct sluice_view *view = req->view;
 
 		if (req->be.op == BE_UNMAP) {
-			struct pend *p =
-			        &view->pend[req->pend & view->pend_mask];
-
 			k->nr_unmaps--;
-			/* Set already: see revive_map. */
-			if (!p->result)
-				p->result = cqe[i].res;
-			p->state = PEND_DONE;
-			if (p->result)
-				ctr_add(&view->st.unmap_failures, 1);
+			unmap_done(view, req, cqe[i].res);
 		} else {
 			int res = map_done(view, req, cqe[i].res);
 

@@ -16,7 +16,8 @@ static inline bool no_unmaps(const struct sluice_view *view)
 
 bool view_idle(const struct sluice_view *view)
 {
-	return no_unmaps(view) && view->nr_maps_inflight == 0;
+	return no_unmaps(view) && view->nr_maps_inflight == 0 &&
+	       view->nr_recalled == 0;
 }
 
 void pend_filter_add_many(struct sluice_view *view, uint64_t iova, uint64_t len)
