@@ -8,7 +8,6 @@
 #include "tests/backend/rig.h"
 
 #include <errno.h>
-#include <unistd.h>
 #include <linux/vfio.h>
 #include <sluice/domain.h>
 
@@ -104,11 +103,16 @@ static void test_unmap_behind_map(void **state)
 	rig_fini(&rig);
 }
 
-static void submit_quick(uint32_t i)
+/* Returns when the helper has taken it. */
+static void submit_one(uint32_t i)
 {
+	static uint32_t mark;
+
 	rig_submit(&rig, i, 1);
-	/* A turn of its own. */
-	usleep(1000);
+	rig_map(&rig, 200, 0x10000 + mark++, 1);
+	rig_submit(&rig, 200, 1);
+	rig_wait_for(&rig, 200);
+	assert_int_equal(rig.res[200], 0);
 }
 
 /* Unmaps come often enough for the next to wait. */
@@ -116,8 +120,10 @@ static void make_it_wait(uint32_t first)
 {
 	rig_unmap(&rig, 100, first, 1);
 	rig_unmap(&rig, 101, first + 1, 1);
-	submit_quick(100);
-	submit_quick(101);
+	submit_one(100);
+	rig_wait_for(&rig, 100);
+	submit_one(101);
+	assert_int_equal(rig.res[101], PENDING);
 }
 
 static void test_waits_for_company(void **state)
@@ -130,7 +136,7 @@ static void test_waits_for_company(void **state)
 	rig_unmap(&rig, 3, 4, 1);
 	rig_unmap(&rig, 4, 3, 1);
 	for (uint32_t i = 2; i < 5; i++)
-		submit_quick(i);
+		submit_one(i);
 	calls();
 	rig.be->ops->hurry(rig.be);
 	rig_wait(&rig);
@@ -139,7 +145,8 @@ static void test_waits_for_company(void **state)
 	/* The first was made with nobody there: no company was likely. */
 	assert_int_equal(calls(), 1);
 	expect_call(0, VFIO_IOMMU_UNMAP_DMA, 1, 4);
-	assert_int_equal(rig_nr(), 3);
+	for (uint32_t i = 0; i < 8; i++)
+		assert_int_equal(rig_mapped(i), i > 4);
 	rig_fini(&rig);
 }
 
@@ -153,7 +160,7 @@ static void test_maps_go_ahead(void **state)
 	calls();
 	assert_true(rig_mapped(1));
 	rig_map(&rig, 1, 20, 1);
-	submit_quick(1);
+	submit_one(1);
 	assert_int_equal(calls(), 1);
 	expect_call(0, VFIO_IOMMU_MAP_DMA, 20, 1);
 	assert_true(rig_mapped(1));
@@ -170,8 +177,9 @@ static void test_maps_go_ahead(void **state)
 /* Budget that waits is given back before a map is refused. */
 static void test_budget_does_not_wait(void **state)
 {
-	const struct fake_vfio_cfg few = {.entry_limit = 8};
-	const struct fake_vfio_cfg small = {.memlock = 8 * PAGE};
+	/* Of which the two that make_it_wait() leaves are taken too. */
+	const struct fake_vfio_cfg few = {.entry_limit = 10};
+	const struct fake_vfio_cfg small = {.memlock = 10 * PAGE};
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
@@ -201,7 +209,7 @@ static void test_batch_max(void **state)
 	make_it_wait(0);
 	for (uint32_t i = 2; i < 4; i++) {
 		rig_unmap(&rig, i, i, 1);
-		submit_quick(i);
+		submit_one(i);
 	}
 	rig_wait(&rig);
 	calls();
@@ -217,7 +225,7 @@ static void test_in_time(void **state)
 	uint64_t start, ns;
 
 	(void)state;
-	up(50000);
+	up(300000);
 	map_now(0, 8);
 	make_it_wait(0);
 	rig_unmap(&rig, 2, 4, 1);
@@ -226,7 +234,7 @@ static void test_in_time(void **state)
 	rig_wait(&rig);
 	ns = clock_ns() - start;
 	/* Since the one before it; a busy machine may be late. */
-	assert_in_range(ns, 20000000, 5000000000);
+	assert_in_range(ns, 100000000, 5000000000);
 	rig_fini(&rig);
 }
 
