@@ -12,11 +12,12 @@
 
 #include <sluice/domain.h>
 
-/* Waiting pays when the calls that it saves are dear: by default it is as long
- * as a few of them, within bounds. */
-#define WORTH_CALLS 4
+/* Waiting pays when the calls that it saves are dear. A lane that maps and
+ * unmaps one buffer after the other takes two calls a pair: by default some
+ * eight pairs meet, within bounds. */
+#define WORTH_CALLS 16
 #define LINGER_MIN_NS 10000u
-#define LINGER_MAX_NS 100000u
+#define LINGER_MAX_NS 1000000u
 /* So many waits in a row that brought nobody together, and no unmap waits; but
  * one in so many tries it again. */
 #define VAIN_WAITS 16

@@ -91,8 +91,8 @@ struct sluice_domain_cfg {
 	uint32_t nr_windows;
 	/* Kernel backends. The most time, in us, that an unmap which could be
 	 * handed to the kernel waits for others that can share its call: those
-	 * whose mappings are its neighbours. 0: about as long as a few of these
-	 * calls take, at most 100; SLUICE_BATCH_NO_WAIT: not at all; at most
+	 * whose mappings are its neighbours. 0: about as long as 16 of these
+	 * calls take, at most 1000; SLUICE_BATCH_NO_WAIT: not at all; at most
 	 * 10^6. None waits while unmaps are rare, or lately had no neighbours;
 	 * nor once a lane does nothing but poll for its unmaps. The ticket
 	 * passes later by the time waited, and is what counts: the device
