@@ -8,6 +8,8 @@
 #include "tests/backend/rig.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <linux/vfio.h>
 #include <sluice/domain.h>
 
@@ -274,9 +276,61 @@ static void test_learns(void **state)
 	rig_fini(&rig);
 }
 
-/* The stop ends what waits. */
+static au32 busy_stop;
+
+/* Keeps the helper turning, with maps of what is mapped. */
+static void *busy(void *arg)
+{
+	static struct be_seg seg = {VA_BASE, PAGE};
+	struct be_req req = {.op = BE_MAP,
+	                     .iova = rig_iova(0x20000),
+	                     .len = PAGE,
+	                     .prot = SLUICE_RW,
+	                     .nr_seg = 1,
+	                     .seg = &seg};
+	struct be_req *one = &req;
+	struct fabric_cqe cqe;
+
+	if (fabric_port_create(4, FABRIC_PLAIN, &req.port))
+		abort();
+	while (!ld_rlx(&busy_stop)) {
+		while (!rig.be->ops->submit(rig.be, &one, 1))
+			;
+		while (!fabric_reap(req.port, &cqe, 1))
+			;
+	}
+	fabric_port_destroy(req.port);
+	return arg;
+}
+
+/* No lane's hurry is lost while others come and go. */
+static void test_hurry(void **state)
+{
+	uint64_t start;
+	pthread_t other;
+
+	(void)state;
+	up(LONG_US);
+	st_rlx(&busy_stop, 0);
+	assert_int_equal(pthread_create(&other, NULL, busy, NULL), 0);
+	for (uint32_t i = 0; i < 3000; i++) {
+		map_now(2 * (i % 64), 1);
+		rig_unmap(&rig, 0, 2 * (i % 64), 1);
+		start = clock_ns();
+		rig_submit(&rig, 0, 1);
+		rig.be->ops->hurry(rig.be);
+		rig_wait(&rig);
+		assert_in_range(clock_ns() - start, 0, 800000000);
+	}
+	st_rlx(&busy_stop, 1);
+	pthread_join(other, NULL);
+	rig_fini(&rig);
+}
+
+/* The stop ends what waits, and answers it. */
 static void test_stop(void **state)
 {
+	struct fabric_cqe cqe[4];
 	uint64_t start;
 
 	(void)state;
@@ -284,9 +338,14 @@ static void test_stop(void **state)
 	map_now(0, 8);
 	make_it_wait(0);
 	start = clock_ns();
-	rig.be->ops->hurry(rig.be);
-	rig_fini(&rig);
+	rig.be->ops->destroy(rig.be);
 	assert_in_range(clock_ns() - start, 0, 500000000);
+	assert_int_equal(fabric_reap(rig.port, cqe, 4), 1);
+	assert_int_equal(cqe[0].id, 101);
+	assert_int_equal(cqe[0].res, 0);
+	fabric_port_destroy(rig.port);
+	for (int i = 0; i < 4; i++)
+		fake_vfio_close(rig.group[i].fd);
 }
 
 int main(void)
@@ -301,6 +360,7 @@ int main(void)
 	        cmocka_unit_test(test_in_time),
 	        cmocka_unit_test(test_no_wait),
 	        cmocka_unit_test(test_learns),
+	        cmocka_unit_test(test_hurry),
 	        cmocka_unit_test(test_stop),
 	};
 
