@@ -196,7 +196,9 @@ static int domain_init(struct sluice_domain *d)
 		return rc;
 	if (!d->be)
 		return aperture_init(d);
-	d->be->ops->tune(d->be, cfg->batch_us, cfg->batch_max);
+	d->be->ops->tune(d->be, cfg->batch_us, cfg->batch_max,
+	                 d->engine->cfg.no_io_uring ? UINT64_MAX
+	                                            : cfg->prefault_bytes);
 	return 0;
 }
 

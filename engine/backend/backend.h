@@ -85,6 +85,11 @@ struct be_req {
 	uint64_t id; /* comes back in the completion; below 2^63 */
 };
 
+static inline bool be_touch(const struct be_req *a, const struct be_req *b)
+{
+	return a->iova - b->iova < b->len || b->iova - a->iova < a->len;
+}
+
 /* The lane and the backend decide by one compare-and-swap each who has an
  * unmap: of one word all threads see one order, and neither side passes on
  * anything but the answer, so both are relaxed. Each backend asks before it
@@ -138,7 +143,8 @@ struct backend_ops {
 	 * they shall not wait for company. */
 	void (*hurry)(struct backend *be);
 	/* Control, before the first request: sluice_domain_cfg's. */
-	void (*tune)(struct backend *be, uint32_t batch_us, uint32_t batch_max);
+	void (*tune)(struct backend *be, uint32_t batch_us, uint32_t batch_max,
+	             uint64_t prefault_bytes);
 	/* Any thread. */
 	uint64_t (*mappings_left)(struct backend *be);
 	void (*counters)(struct backend *be, struct be_counters *ret);

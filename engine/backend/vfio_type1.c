@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#define PREFAULT (UINT64_C(4) << 20) /* see docs/decisions/0014 */
 #define CONTAINER "/dev/vfio/vfio"
 
 static int sys_open(const char *path, int flags)
@@ -264,12 +265,14 @@ static int t1_usable(struct backend *be, struct sluice_range *ranges,
 	              : nr;
 }
 
-static void t1_tune(struct backend *be, uint32_t batch_us, uint32_t batch_max)
+static void t1_tune(struct backend *be, uint32_t batch_us, uint32_t batch_max,
+                    uint64_t prefault_bytes)
 {
 	struct t1 *t1 = (struct t1 *)be;
 
 	st_rlx(&t1->batch_us, batch_us);
 	st_rlx(&t1->batch_max, batch_max ? batch_max : T1_BATCH);
+	st_rlx(&t1->prefault_bytes, prefault_bytes ? prefault_bytes : PREFAULT);
 }
 
 static uint64_t t1_mappings_left(struct backend *be)
@@ -379,7 +382,7 @@ int be_type1_create_sys(const struct t1_sys *sys,
 	t1->log = log;
 	t1->log_ctx = log_ctx;
 	t1->fd = -1;
-	t1_tune(&t1->be, 0, 0);
+	t1_tune(&t1->be, 0, 0, 0);
 	t1_set_left(t1, UINT64_MAX);
 	pthread_mutex_init(&t1->lock, NULL);
 	rc = open_container(t1);

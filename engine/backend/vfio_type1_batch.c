@@ -108,18 +108,13 @@ static void hold(struct t1_batch *b, struct be_req *req)
 		b->since = b->now;
 }
 
-static bool touch(const struct be_req *a, const struct be_req *b)
-{
-	return a->iova - b->iova < b->len || b->iova - a->iova < a->len;
-}
-
 /* One of the first n is a map, and touches the request. */
 static bool behind_map(const struct t1_batch *b, uint32_t n,
                        const struct be_req *req)
 {
 	for (uint32_t i = 0; i < n; i++)
 		if (b->req[i] && b->req[i]->op == BE_MAP &&
-		    touch(b->req[i], req))
+		    be_touch(b->req[i], req))
 			return true;
 	return false;
 }
@@ -127,12 +122,12 @@ static bool behind_map(const struct t1_batch *b, uint32_t n,
 static bool behind_held(const struct t1_batch *b, const struct be_req *req)
 {
 	for (uint32_t i = 0; i < b->nr_held; i++)
-		if (touch(b->held[i].req, req))
+		if (be_touch(b->held[i].req, req))
 			return true;
 	return false;
 }
 
-static void map(struct t1 *t1, struct be_req *req)
+static void map_now(struct t1 *t1, struct be_req *req)
 {
 	struct t1_batch *b = &t1->batch;
 	int rc;
@@ -146,6 +141,29 @@ static void map(struct t1 *t1, struct be_req *req)
 		rc = t1_map(t1, req->iova, req->seg, req->nr_seg, req->prot);
 	}
 	answer(b, req, rc);
+}
+
+static void map(struct t1 *t1, struct be_req *req)
+{
+	if (unlikely(req->len >= ld_rlx(&t1->prefault_bytes)) &&
+	    fault_start(t1, req))
+		return;
+	map_now(t1, req);
+}
+
+void batch_faulted(struct t1 *t1, bool wait)
+{
+	struct be_req *req;
+
+	while ((req = fault_reap(t1, wait)))
+		map_now(t1, req);
+}
+
+/* A map that it touches goes first. */
+static void behind_faults(struct t1 *t1, const struct be_req *req)
+{
+	if (unlikely(t1->fault.nr) && fault_touches(t1, req))
+		batch_faulted(t1, true);
 }
 
 /* How often unmaps come: nr of them came together. */
@@ -170,6 +188,7 @@ void batch_run(struct t1 *t1, uint32_t n)
 		if (b->req[i]->op == BE_MAP) {
 			maps++;
 		} else if (!maps || !behind_map(b, i, b->req[i])) {
+			behind_faults(t1, b->req[i]);
 			hold(b, b->req[i]);
 			b->req[i] = NULL;
 		}
@@ -183,9 +202,12 @@ void batch_run(struct t1 *t1, uint32_t n)
 	if (!b->lingers)
 		batch_flush(t1);
 	for (uint32_t i = 0; i < n; i++) {
-		if (b->req[i] && b->req[i]->op == BE_MAP)
+		if (!b->req[i])
+			continue;
+		behind_faults(t1, b->req[i]);
+		if (b->req[i]->op == BE_MAP)
 			map(t1, b->req[i]);
-		else if (b->req[i])
+		else
 			hold(b, b->req[i]);
 	}
 }

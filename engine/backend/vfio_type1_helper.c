@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 
 #define SPIN_NS 30000 /* a futex round trip is about this long */
+#define LOOK_NS 200000 /* between two looks at what is being faulted in */
 
 /* Not counted in kernel_*: these are no calls to the IOMMU. */
 static void futex(au32 *word, int op, uint32_t val, const struct timespec *ts)
@@ -140,9 +141,10 @@ static bool turn(struct t1 *t1, bool stop)
 	if (ld_rlx(&t1->hurry))
 		hurry |= xchg_acqrel(&t1->hurry, 0);
 	n = mpsc_get(t1->queue, t1->batch.req, ld_rlx(&t1->batch_max));
-	if (n) {
+	if (n || t1->fault.nr) {
 		pthread_mutex_lock(&t1->lock);
 		batch_run(t1, n);
+		batch_faulted(t1, stop);
 		pthread_mutex_unlock(&t1->lock);
 		post(t1);
 	}
@@ -150,6 +152,14 @@ static bool turn(struct t1 *t1, bool stop)
 	if (due != UINT64_MAX && (hurry || due == 0 || clock_ns() >= due))
 		flush(t1);
 	return n;
+}
+
+/* Nobody calls when memory has been faulted in. */
+static uint64_t due(struct t1 *t1)
+{
+	uint64_t when = batch_due(t1);
+
+	return t1->fault.nr ? min_u64(when, clock_ns() + LOOK_NS) : when;
 }
 
 static void *helper(void *arg)
@@ -165,7 +175,7 @@ static void *helper(void *arg)
 			continue;
 		if (stop)
 			return NULL;
-		nap(t1, batch_due(t1));
+		nap(t1, due(t1));
 	}
 }
 
@@ -201,6 +211,7 @@ void t1_helper_stop(struct t1 *t1)
 		wake(t1);
 		pthread_join(t1->helper, NULL);
 	}
+	fault_end(t1);
 	fabric_source_destroy(t1->source);
 	mpsc_destroy(t1->queue);
 }

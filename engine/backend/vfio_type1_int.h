@@ -6,6 +6,7 @@
 #ifndef SLUICE_ENGINE_BACKEND_VFIO_TYPE1_INT_H
 #define SLUICE_ENGINE_BACKEND_VFIO_TYPE1_INT_H
 
+#include <liburing.h>
 #include <pthread.h>
 
 #include "engine/backend/mpsc.h"
@@ -89,6 +90,20 @@ struct t1_batch {
 	struct t1_done done[3 * T1_BATCH];
 };
 
+#define T1_JOBS 8 /* maps whose memory is faulted in at a time */
+
+struct t1_job {
+	struct be_req *req; /* NULL: free */
+	uint32_t left;      /* pieces under way */
+};
+
+struct t1_fault {
+	bool tried, ready;
+	uint32_t nr;
+	struct t1_job job[T1_JOBS];
+	struct io_uring ring;
+};
+
 struct t1 {
 	struct backend be;
 	const struct t1_sys *sys;
@@ -112,7 +127,9 @@ struct t1 {
 	struct fabric_source *source;
 	pthread_t helper;
 	au32 batch_us, batch_max; /* written before the first request */
+	au64 prefault_bytes;
 	struct t1_batch batch;
+	struct t1_fault fault;
 	_Alignas(CACHELINE) au32 asleep; /* futex of the helper */
 	au32 stop;
 	au32 waiting; /* control calls that want the lock */
@@ -136,9 +153,20 @@ void t1_unmap(struct t1 *t1, struct t1_cut *cut, uint32_t nr);
 void batch_run(struct t1 *t1, uint32_t n);
 /* Unmaps all that is held. */
 void batch_flush(struct t1 *t1);
+/* Maps what has been faulted in; wait: all that is to be. */
+void batch_faulted(struct t1 *t1, bool wait);
 /* When that is to be done, by clock_ns(); 0: now; UINT64_MAX: there is
  * nothing. */
 uint64_t batch_due(const struct t1 *t1);
+
+/* ---- vfio_type1_fault.c: by the helper ---- */
+
+/* True: its memory is being faulted in, fault_reap() has it later. */
+bool fault_start(struct t1 *t1, struct be_req *req);
+/* One that is ready to be mapped, or NULL; wait: NULL when there is none. */
+struct be_req *fault_reap(struct t1 *t1, bool wait);
+bool fault_touches(const struct t1 *t1, const struct be_req *req);
+void fault_end(struct t1 *t1);
 
 /* ---- vfio_type1_helper.c: the queue and who drains it ---- */
 

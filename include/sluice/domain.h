@@ -101,6 +101,10 @@ struct sluice_domain_cfg {
 	/* Requests of all lanes that the kernel backend works on at a time, and
 	 * unmaps that wait together; 0 for 256, at most 256. */
 	uint32_t batch_max;
+	/* Kernel backends: the memory of maps of so many bytes or more is
+	 * faulted in before the kernel pins it, so that maps of others need not
+	 * wait for that. 0 for 4 MiB; UINT64_MAX: never. */
+	uint64_t prefault_bytes;
 };
 
 /**

@@ -21,7 +21,7 @@ static struct fake_vfio_call call[64];
 static void up(uint32_t batch_us)
 {
 	rig_init(&rig, NULL, true);
-	rig.be->ops->tune(rig.be, batch_us, 0);
+	rig.be->ops->tune(rig.be, batch_us, 0, 0);
 }
 
 static void map_now(uint32_t first, uint32_t nr)
@@ -186,7 +186,7 @@ static void test_budget_does_not_wait(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		rig_init(&rig, i ? &small : &few, true);
-		rig.be->ops->tune(rig.be, LONG_US, 0);
+		rig.be->ops->tune(rig.be, LONG_US, 0, 0);
 		map_now(0, 8);
 		make_it_wait(0);
 		rig_map(&rig, 1, 20, 1);
@@ -206,7 +206,7 @@ static void test_batch_max(void **state)
 {
 	(void)state;
 	rig_init(&rig, NULL, true);
-	rig.be->ops->tune(rig.be, LONG_US, 3);
+	rig.be->ops->tune(rig.be, LONG_US, 3, 0);
 	map_now(0, 8);
 	make_it_wait(0);
 	for (uint32_t i = 2; i < 4; i++) {

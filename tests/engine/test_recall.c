@@ -7,6 +7,7 @@
 #include "tests/engine/krig.h"
 
 #include <sched.h>
+#include <stdio.h>
 
 #define HOLDER (VA + UINT64_C(0x40000000))
 
@@ -137,6 +138,44 @@ static void view_waits_for_it(void **state)
 	assert_int_equal(sluice_drain(k.r.lane, 1000), -ETIMEDOUT);
 	fake_vfio_gate_open();
 	assert_int_equal(sluice_drain(k.r.lane, SECOND), 0);
+	krig_down(&k);
+}
+
+/* Lane and helper reach for the same unmap, at all distances: one has it. */
+static void one_of_them_has_it(void **state)
+{
+	struct sluice_completion c[2];
+	uint64_t nr_back = 0, nr_late = 0;
+	sluice_iova_t iova, again;
+	struct krig k;
+
+	(void)state;
+	krig_up(&k, NULL, NULL, 0);
+	map_and_wait(&k, VA, PAGE, &iova);
+	for (uint32_t i = 0; i < 20000; i++) {
+		int rc;
+
+		assert_int_equal(unmap(&k.r, iova, PAGE), 1);
+		hand_over(&k);
+		for (uint32_t n = 0; n < i % 64 * 4; n++)
+			cpu_relax();
+		rc = map(&k.r, VA, PAGE, &again);
+		if (rc == 0) {
+			nr_back++;
+			while (k.r.view->nr_recalled ||
+			       k.r.view->emitted != k.r.view->tail)
+				sluice_poll(k.r.lane, c, 2);
+		} else {
+			nr_late++;
+			wait_for(&k, c, 2);
+			iova = again;
+		}
+		assert_true(fake_vfio_reach(iova, NULL, NULL));
+		assert_int_equal(fake_vfio_mappings(NULL, 0), 1);
+	}
+	printf("%llu came back, %llu were late\n",
+	       (unsigned long long)nr_back, (unsigned long long)nr_late);
+	assert_true(nr_back);
 	krig_down(&k);
 }
 
@@ -348,6 +387,7 @@ int main(void)
 	        cmocka_unit_test(comes_back_from_the_queue),
 	        cmocka_unit_test(to_and_fro),
 	        cmocka_unit_test(view_waits_for_it),
+	        cmocka_unit_test(one_of_them_has_it),
 	        cmocka_unit_test(neighbour_is_left_alone),
 	        cmocka_unit_test(waiting_is_noticed),
 	        cmocka_unit_test(lanes_meet_at_one_iova),
