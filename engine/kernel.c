@@ -110,8 +110,8 @@ static int populate(struct sluice_view *view, uint64_t at,
 
 		if (rc == 0 && view->domain->rev)
 			rc = pt_populate(view->domain->rev, &view->lane->pc,
-			                 seg[i].va,
-			                 seg[i].va + seg[i].len - 1, at);
+			                 seg[i].va, seg[i].va + seg[i].len - 1,
+			                 at);
 		if (rc == -ENOMEM)
 			return msg_lit(rc, "the limit of page-table memory is "
 			                   "reached: raise max_table_bytes");
@@ -279,8 +279,8 @@ static noinline void hurry(struct sluice_lane *lane)
 		const struct sluice_view *view = lane->views[i];
 		struct backend *be = view->domain->be;
 
-		if (be && (view->passed != view->submitted ||
-		           view->nr_recalled))
+		if (be &&
+		    (view->passed != view->submitted || view->nr_recalled))
 			be->ops->hurry(be);
 	}
 }

@@ -233,8 +233,8 @@ static noinline uint64_t hand_over(struct sluice_view *view, uint64_t from,
 	while (from != to) {
 		uint64_t i = from, sent;
 
-		while (i != to && !(view->pend[i & view->pend_mask].flags &
-		                    PEND_STAYS))
+		while (i != to &&
+		       !(view->pend[i & view->pend_mask].flags & PEND_STAYS))
 			i++;
 		while (from != i) {
 			sent = kernel_unmap(view, from, i);
@@ -261,8 +261,7 @@ static void advance(struct sluice_view *view)
 	uint64_t i = view->submitted;
 
 	while (i != view->posted &&
-	       log_has_passed(view,
-	                      view->pend[i & view->pend_mask].log_seq))
+	       log_has_passed(view, view->pend[i & view->pend_mask].log_seq))
 		i++;
 	if (unlikely(view->domain->be))
 		i = hand_over(view, view->submitted, i);

@@ -37,8 +37,7 @@ static uint64_t linger_ns(const struct t1 *t1)
 	if (us)
 		return us * 1000;
 	return max_u64(LINGER_MIN_NS,
-	               min_u64(LINGER_MAX_NS,
-	                       WORTH_CALLS * t1->batch.call_ns));
+	               min_u64(LINGER_MAX_NS, WORTH_CALLS * t1->batch.call_ns));
 }
 
 /* Unmaps come so fast that another is due within the time, and those that came
@@ -97,8 +96,7 @@ static void hold(struct t1_batch *b, struct be_req *req)
 {
 	struct t1_cut *cut = &b->held[b->nr_held];
 
-	*cut = (struct t1_cut){
-	        .iova = req->iova, .req = req, .turn = b->turn};
+	*cut = (struct t1_cut){.iova = req->iova, .req = req, .turn = b->turn};
 	if (!range_last(req->iova, req->len, &cut->last)) {
 		(void)be_take(req);
 		answer(b, req, -EINVAL);

@@ -13,7 +13,7 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 
-#define SPIN_NS 30000 /* a futex round trip is about this long */
+#define SPIN_NS 30000  /* a futex round trip is about this long */
 #define LOOK_NS 200000 /* between two looks at what is being faulted in */
 
 /* Not counted in kernel_*: these are no calls to the IOMMU. */

@@ -34,8 +34,7 @@ static void expect(uint32_t culprit, int err, bool mapped)
 		assert_int_equal(rig.res[i], i == culprit ? -err : 0);
 		assert_int_equal(rig_mapped(i), (i == culprit) != mapped);
 	}
-	assert_int_equal(rig.be->ops->mappings_left(rig.be),
-	                 65535 - rig_nr());
+	assert_int_equal(rig.be->ops->mappings_left(rig.be), 65535 - rig_nr());
 }
 
 static void map_refused(uint32_t at, int err)

@@ -107,8 +107,8 @@ bool fake_type1_refuse(struct fake_kernel *k, unsigned long request,
 		k->call[k->nr_calls++] =
 		        (struct fake_vfio_call){request, iova, len};
 	*ret_rc = -k->refuse.err;
-	return request == k->refuse.request &&
-	       k->refuse.iova - iova < len && !k->refuse.partly;
+	return request == k->refuse.request && k->refuse.iova - iova < len &&
+	       !k->refuse.partly;
 }
 
 /* UNMAP that leaves out the mapping at refuse.iova. */

@@ -173,8 +173,8 @@ static void one_of_them_has_it(void **state)
 		assert_true(fake_vfio_reach(iova, NULL, NULL));
 		assert_int_equal(fake_vfio_mappings(NULL, 0), 1);
 	}
-	printf("%llu came back, %llu were late\n",
-	       (unsigned long long)nr_back, (unsigned long long)nr_late);
+	printf("%llu came back, %llu were late\n", (unsigned long long)nr_back,
+	       (unsigned long long)nr_late);
 	assert_true(nr_back);
 	krig_down(&k);
 }
@@ -348,7 +348,8 @@ static bool under_way(const struct lanes *l)
 }
 
 /* The callers break the rule that a range has one owner, and see: whatever
- * order maps and unmaps of two lanes arrive in, a map is refused or it holds. */
+ * order maps and unmaps of two lanes arrive in, a map is refused or it holds.
+ */
 static void lanes_meet_at_one_iova(void **state)
 {
 	const struct sluice_domain_cfg cfg = {
@@ -362,8 +363,8 @@ static void lanes_meet_at_one_iova(void **state)
 	l.lane[0] = l.k.r.lane;
 	l.view[0] = l.k.r.view;
 	assert_int_equal(sluice_lane_open(l.k.r.engine, NULL, &l.lane[1]), 0);
-	assert_int_equal(
-	        sluice_view_open(l.lane[1], l.k.r.domain, &l.view[1]), 0);
+	assert_int_equal(sluice_view_open(l.lane[1], l.k.r.domain, &l.view[1]),
+	                 0);
 	for (uint32_t i = 0; i < 200000; i++) {
 		step(&l);
 		if (i % 16 == 0)

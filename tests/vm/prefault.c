@@ -8,7 +8,6 @@
  *   prefault BDF MEBIBYTES TURNS
  */
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include <sluice/sluice.h>
+#include "util/util.h"
 
 #define PAGE 4096u
 #define MAX_SAMPLES 2000000u
@@ -30,7 +30,7 @@ struct way {
 };
 
 static struct way way[WAYS];
-static atomic_int stop;
+static au32 stop;
 static char *page;
 
 static void die(const char *what)
@@ -101,7 +101,7 @@ static void *small(void *arg)
 	struct sluice_view *view;
 
 	open_lane(w, &lane, &view);
-	while (!atomic_load(&stop) && w->nr < MAX_SAMPLES)
+	while (!ld_rlx(&stop) && w->nr < MAX_SAMPLES)
 		w->us[w->nr++] = pair(lane, view, page, PAGE, 0);
 	close_lane(lane, view);
 	return NULL;
@@ -119,13 +119,13 @@ static void turn(struct way *w, uint64_t len)
 		die("mmap");
 	madvise(mem, len, MADV_NOHUGEPAGE);
 	open_lane(w, &lane, &view);
-	atomic_store(&stop, 0);
+	st_rlx(&stop, 0);
 	if (pthread_create(&beside, NULL, small, w))
 		die("thread");
 	usleep(20000);
 	w->large_ms += pair(lane, view, mem, len, 1000) / 1e3;
 	w->nr_large++;
-	atomic_store(&stop, 1);
+	st_rlx(&stop, 1);
 	pthread_join(beside, NULL);
 	close_lane(lane, view);
 	munmap(mem, len);
