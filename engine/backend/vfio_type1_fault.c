@@ -17,11 +17,13 @@
 #endif
 
 #define SQES 64u
-/* Workers share a large segment in pieces of this size or more. */
-#define PIECE_LG2 22
-#define MAX_PIECES 16u
-/* Not worth a worker. */
-#define SMALL (UINT64_C(256) << 10)
+/* While a piece is faulted in, the kernel keeps the address space from
+ * changing, and each map and unmap of a container changes what is locked there:
+ * they wait for one piece. */
+#define PIECE (UINT64_C(512) << 10)
+#define WORKERS 2u                  /* pieces of one map at a time */
+#define SMALL (UINT64_C(256) << 10) /* not worth a worker */
+_Static_assert(SQES > WORKERS * T1_JOBS, "room for what was not taken");
 
 static bool ring_ready(struct t1_fault *f)
 {
@@ -40,73 +42,55 @@ static int advice(const struct be_req *req)
 	                                : MADV_POPULATE_READ;
 }
 
-/* What is prepared for one job and not submitted yet. */
-struct prepared {
-	uint32_t nr;
-	struct io_uring_sqe *sqe[SQES];
-};
-
-static bool put(struct t1_fault *f, struct prepared *p, struct t1_job *job,
-                uint64_t va, uint64_t len)
+/* The next piece of a job; false: there is none, or no place for it. */
+static bool put(struct t1_fault *f, struct t1_job *job)
 {
-	struct io_uring_sqe *sqe =
-	        p->nr < SQES ? io_uring_get_sqe(&f->ring) : NULL;
+	const struct be_req *req = job->req;
+	const struct be_seg *seg;
+	struct io_uring_sqe *sqe;
+	uint64_t len;
 
+	while (job->seg < req->nr_seg && req->seg[job->seg].len < SMALL)
+		job->seg++;
+	if (job->seg == req->nr_seg)
+		return false;
+	sqe = io_uring_get_sqe(&f->ring);
 	if (!sqe)
 		return false;
-	io_uring_prep_madvise(sqe, (void *)(uintptr_t)va, (off_t)len,
-	                      advice(job->req));
+	seg = &req->seg[job->seg];
+	len = min_u64(PIECE, seg->len - job->done);
+	io_uring_prep_madvise(sqe, (void *)(uintptr_t)(seg->va + job->done),
+	                      (off_t)len, advice(req));
 	io_uring_sqe_set_data(sqe, job);
-	p->sqe[p->nr++] = sqe;
-	return true;
-}
-
-static void put_segment(struct t1_fault *f, struct prepared *p,
-                        struct t1_job *job, const struct be_seg *seg)
-{
-	uint64_t piece = max_u64(seg->len / MAX_PIECES, bit64(PIECE_LG2));
-	uint64_t at = 0, len;
-
-	/* The length has 32 bits there. */
-	piece = min_u64(align_up(piece, PIECE_LG2), bit64(30));
-	for (; seg->len >= SMALL && at < seg->len; at += len) {
-		len = min_u64(piece, seg->len - at);
-		if (!put(f, p, job, seg->va + at, len))
-			return;
-	}
-}
-
-/* How many the kernel has taken. What it has not shall do nothing when it goes
- * with the next: the memory may be another by then. */
-static uint32_t submit(struct t1_fault *f, struct prepared *p)
-{
-	uint32_t left;
-
-	(void)io_uring_submit(&f->ring);
-	for (left = io_uring_sq_ready(&f->ring); left && p->nr; left--) {
-		struct io_uring_sqe *sqe = p->sqe[--p->nr];
-
+	if (io_uring_submit(&f->ring) != 1) {
+		/* It goes with the next, and shall do nothing then: the memory
+		 * may be another by that time. */
 		io_uring_prep_nop(sqe);
 		io_uring_sqe_set_data(sqe, NULL);
+		job->seg = req->nr_seg;
+		return false;
 	}
-	return p->nr;
+	job->left++;
+	job->done += len;
+	if (job->done == seg->len) {
+		job->done = 0;
+		job->seg++;
+	}
+	return true;
 }
 
 bool fault_start(struct t1 *t1, struct be_req *req)
 {
 	struct t1_fault *f = &t1->fault;
-	struct prepared p = {0};
-	struct t1_job *job;
+	struct t1_job *job = &f->job[0];
 
 	if (f->nr == T1_JOBS || !ring_ready(f))
 		return false;
-	job = &f->job[0];
 	while (job->req)
 		job++;
-	job->req = req;
-	for (uint32_t i = 0; i < req->nr_seg; i++)
-		put_segment(f, &p, job, &req->seg[i]);
-	job->left = p.nr ? submit(f, &p) : 0;
+	*job = (struct t1_job){.req = req};
+	while (job->left < WORKERS && put(f, job))
+		;
 	if (job->left == 0) {
 		job->req = NULL;
 		return false;
@@ -130,7 +114,10 @@ struct be_req *fault_reap(struct t1 *t1, bool wait)
 			return NULL;
 		job = io_uring_cqe_get_data(cqe);
 		io_uring_cqe_seen(&f->ring, cqe);
-		if (!job || --job->left)
+		if (!job)
+			continue;
+		job->left--;
+		if (put(f, job) || job->left)
 			continue;
 		req = job->req;
 		job->req = NULL;

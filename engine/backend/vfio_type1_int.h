@@ -94,7 +94,9 @@ struct t1_batch {
 
 struct t1_job {
 	struct be_req *req; /* NULL: free */
+	uint32_t seg;       /* where the next piece begins */
 	uint32_t left;      /* pieces under way */
+	uint64_t done;      /* bytes of seg */
 };
 
 struct t1_fault {

@@ -14,7 +14,8 @@
 #define BUFS 256u
 #define CALL_US 30
 #define MAX_LANES 4u
-#define ROUND_NS (SECOND / 8)
+#define ROUND_NS (SECOND / 50)
+#define TURNS 16
 
 struct worker {
 	pthread_t thread;
@@ -129,50 +130,48 @@ static struct outcome measure(uint32_t batch_us, uint32_t lanes, uint32_t depth,
 	return o;
 }
 
-/* Both ways, one after the other. True: what waits finds company. */
-static bool compare(uint32_t lanes, uint32_t depth)
+/* Without waiting and with, in turns; of each the fastest, which others on this
+ * machine disturbed least. */
+static void compare(uint32_t lanes, uint32_t depth, bool waits,
+                    struct outcome best[2])
 {
-	struct outcome now = measure(SLUICE_BATCH_NO_WAIT, lanes, depth, false);
-	struct outcome later = measure(0, lanes, depth, false);
+	for (int n = 0; n < TURNS; n++) {
+		for (int i = 0; i < 2; i++) {
+			struct outcome o = measure(i ? 0 : SLUICE_BATCH_NO_WAIT,
+			                           lanes, depth, waits);
 
-	printf("%u lanes, depth %2u: %.1f unmaps a call at once, %.1f with "
-	       "waiting; %.0f and %.0f us a pair\n",
-	       lanes, depth, now.share, later.share, now.pair_us,
-	       later.pair_us);
-	return later.share > 1.4 * now.share;
+			if (n == 0 || o.pair_us < best[i].pair_us)
+				best[i] = o;
+		}
+	}
+	printf("%u lanes, depth %2u%s: %.1f unmaps a call at once, %.1f with "
+	       "company; %.1f and %.1f us a pair\n",
+	       lanes, depth, waits ? ", each waits" : "", best[0].share,
+	       best[1].share, best[0].pair_us, best[1].pair_us);
 }
 
 static void shares(void **state)
 {
-	bool found = false;
+	struct outcome best[2];
 
 	(void)state;
-	/* On a machine that is busy with others the lane comes too late. */
-	for (int i = 0; i < 10 && !found; i++)
-		found = compare(1, 1);
-	assert_true(found);
+	compare(1, 1, false, best);
+	assert_true(best[1].share > 1.4 * best[0].share);
+	assert_true(best[1].pair_us < 1.1 * best[0].pair_us);
 	/* Of many some meet anyway. */
-	compare(1, 64);
-	compare(4, 1);
-	compare(4, 64);
+	compare(1, 64, false, best);
+	compare(4, 1, false, best);
+	compare(4, 64, false, best);
 }
 
 /* A lane that waits for each of its unmaps loses nothing. */
 static void alone_is_not_slower(void **state)
 {
-	double best[2] = {1e9, 1e9};
+	struct outcome best[2];
 
 	(void)state;
-	for (int i = 0; i < 8; i++) {
-		struct outcome now = measure(SLUICE_BATCH_NO_WAIT, 1, 1, true);
-		struct outcome later = measure(0, 1, 1, true);
-
-		best[0] = now.pair_us < best[0] ? now.pair_us : best[0];
-		best[1] = later.pair_us < best[1] ? later.pair_us : best[1];
-	}
-	printf("alone, waiting: %.1f us a pair at once, %.1f with waiting\n",
-	       best[0], best[1]);
-	assert_true(best[1] < 1.25 * best[0]);
+	compare(1, 1, true, best);
+	assert_true(best[1].pair_us < 1.15 * best[0].pair_us);
 }
 
 static void knobs_are_checked(void **state)

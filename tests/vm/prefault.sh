@@ -8,7 +8,7 @@
 
 guest() {
 	vm_bind vfio-pci $VM_NVME0
-	vm_run 0 "$SLUICE_BUILD/tests/vm/prefault" $VM_NVME0 64 8
+	vm_run 0 "$SLUICE_BUILD/tests/vm/prefault" $VM_NVME0 64 16
 }
 
 vm_main "$@"
