@@ -27,9 +27,11 @@ _Static_assert(SQES > WORKERS * T1_JOBS, "room for what was not taken");
 
 static bool ring_ready(struct t1_fault *f)
 {
+	struct io_uring_params params = {0};
+
 	if (!f->tried) {
 		f->tried = true;
-		f->ready = io_uring_queue_init(SQES, &f->ring, 0) == 0;
+		f->ready = sys->uring_init(SQES, &f->ring, &params) == 0;
 	}
 	return f->ready;
 }
@@ -62,7 +64,8 @@ static bool put(struct t1_fault *f, struct t1_job *job)
 	io_uring_prep_madvise(sqe, (void *)(uintptr_t)(seg->va + job->done),
 	                      (off_t)len, advice(req));
 	io_uring_sqe_set_data(sqe, job);
-	if (io_uring_submit(&f->ring) != 1) {
+	(void)sys->uring_submit(&f->ring, 0);
+	if (io_uring_sq_ready(&f->ring)) {
 		/* It goes with the next, and shall do nothing then: the memory
 		 * may be another by that time. */
 		io_uring_prep_nop(sqe);
@@ -99,21 +102,36 @@ bool fault_start(struct t1 *t1, struct be_req *req)
 	return true;
 }
 
+/* One completion, if there is one; no job: nothing hangs on it. Never a system
+ * call. */
+static bool next(struct t1_fault *f, struct t1_job **ret_job)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head;
+
+	io_uring_for_each_cqe(&f->ring, head, cqe)
+	{
+		*ret_job = io_uring_cqe_get_data(cqe);
+		io_uring_cq_advance(&f->ring, 1);
+		return true;
+	}
+	return false;
+}
+
 struct be_req *fault_reap(struct t1 *t1, bool wait)
 {
 	struct t1_fault *f = &t1->fault;
-	struct io_uring_cqe *cqe;
+	struct t1_job *job;
 
 	while (f->nr) {
-		struct t1_job *job;
 		struct be_req *req;
 
-		if (wait ? io_uring_submit_and_wait(&f->ring, 1) < 0 : false)
+		if (!next(f, &job)) {
+			if (!wait)
+				return NULL;
+			(void)sys->uring_submit(&f->ring, 1);
 			continue;
-		if (io_uring_peek_cqe(&f->ring, &cqe))
-			return NULL;
-		job = io_uring_cqe_get_data(cqe);
-		io_uring_cqe_seen(&f->ring, cqe);
+		}
 		if (!job)
 			continue;
 		job->left--;
@@ -140,5 +158,5 @@ bool fault_touches(const struct t1 *t1, const struct be_req *req)
 void fault_end(struct t1 *t1)
 {
 	if (t1->fault.ready)
-		io_uring_queue_exit(&t1->fault.ring);
+		sys->uring_exit(&t1->fault.ring);
 }
