@@ -20,7 +20,7 @@
 #define LINGER_MAX_NS 1000000u
 /* So many waits in a row that brought nobody together, and no unmap waits; but
  * one in so many tries it again. */
-#define VAIN_WAITS 16
+#define VAIN_WAITS 4
 #define TRY_AGAIN 64
 
 static uint64_t mean(uint64_t old, uint64_t now)

@@ -266,11 +266,11 @@ static void test_learns(void **state)
 		rig_unmap(&rig, 0, 2 * i, 1);
 		start = clock_ns();
 		assert_int_equal(rig_do(&rig, &rig.req[0]), 0);
-		*(i < 16 ? &slow : &fast) += clock_ns() - start;
+		*(i < 6 ? &slow : &fast) += clock_ns() - start;
 	}
-	/* All but the first few wait, up to the 16th time, then one in 64. */
-	assert_in_range(slow, 10 * 2000000, 10000000000);
-	assert_true(fast / 64 * 2 < slow / 16);
+	/* All but the first wait, up to the fourth time, then one in 64. */
+	assert_in_range(slow, 3 * 2000000, 10000000000);
+	assert_true(fast / 74 * 2 < slow / 6);
 	rig.be->ops->counters(rig.be, &c);
 	assert_int_equal(c.kernel_unmaps, 80);
 	rig_fini(&rig);
