@@ -106,7 +106,8 @@ struct bench_worker {
 	uint64_t outstanding; /* completions promised and not seen */
 	uint64_t maps_due;    /* of these, those of maps */
 	int bad;              /* first error of a completion */
-	char error[256];
+	char why[512];        /* and what to do about it */
+	char error[640];
 };
 
 /* What is kept of a run. */

@@ -136,6 +136,7 @@ static bool turn(struct t1 *t1, bool stop)
 	n = mpsc_get(t1->queue, t1->batch.req, ld_rlx(&t1->batch_max));
 	if (n || t1->fault.nr) {
 		pthread_mutex_lock(&t1->lock);
+		t1_budget_turn(t1);
 		batch_run(t1, n);
 		batch_faulted(t1, stop);
 		pthread_mutex_unlock(&t1->lock);

@@ -21,14 +21,18 @@ PURE = {
     'memchr', 'memcmp', 'memcpy', 'memmove', 'memrchr', 'memset',
     'strchr', 'strcmp', 'strcspn', 'strerror', 'strerrorname_np', 'strlen',
     'strncmp', 'strnlen', 'strpbrk', 'strrchr', 'strstr', 'strtol', 'strtoul',
-    'strtoull', 'snprintf', 'vsnprintf', 'qsort', 'sigfillset',
+    'strtoull', 'snprintf', 'vsnprintf', 'sscanf', 'bsearch', 'qsort',
+    'sigfillset',
+    'fdt_check_full', 'fdt_getprop', 'fdt_node_check_compatible',
+    'fdt_parent_offset', 'fdt_path_offset',
     'rte_ring_get_memsize_elem', 'rte_ring_init',
 }
 # System calls that cannot fail where their arguments are right, or that only
 # ask for time.
 SURE = {
-    'clock_gettime', 'sched_yield', 'pthread_join', 'pthread_once',
-    'pthread_self', 'pthread_setname_np', 'pthread_sigmask',
+    'clock_gettime', 'getpid', 'getuid', 'sched_yield',
+    'pthread_join', 'pthread_once', 'pthread_self', 'pthread_setname_np',
+    'pthread_sigmask',
     'pthread_mutex_init', 'pthread_mutex_destroy', 'pthread_mutex_lock',
     'pthread_mutex_trylock', 'pthread_mutex_unlock',
 }
