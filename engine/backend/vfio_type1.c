@@ -253,7 +253,7 @@ static int t1_usable(struct backend *be, struct sluice_range *ranges,
 	int nr = -ENODEV;
 
 	t1_lock(t1);
-	if (t1->nr_groups) {
+	if (t1_has_iommu(t1)) {
 		nr = (int)t1->info.nr_ranges;
 		memcpy(ranges, t1->info.ranges,
 		       min_u64(max, t1->info.nr_ranges) * sizeof(*ranges));
@@ -266,7 +266,14 @@ static int t1_usable(struct backend *be, struct sluice_range *ranges,
 
 static uint64_t t1_mappings_left(struct backend *be)
 {
-	return ld_rlx(&((struct t1 *)be)->shown_left);
+	struct t1 *t1 = (struct t1 *)be;
+
+	if (t1->adopted) {
+		t1_lock(t1);
+		t1_recount(t1);
+		t1_unlock(t1);
+	}
+	return ld_rlx(&t1->shown_left);
 }
 
 static void t1_counters(struct backend *be, struct be_counters *ret)
@@ -296,7 +303,9 @@ static void t1_destroy(struct backend *be)
 		if (rc < 0)
 			t1_warn(t1, "a group stays in its container", rc);
 	}
-	if (t1->fd >= 0)
+	if (t1->adopted)
+		t1_leave(t1);
+	else if (t1->fd >= 0)
 		t1->sys->close(t1->fd);
 	own_free(&t1->own);
 	free(t1->info.ranges);
@@ -353,10 +362,11 @@ static int open_container(struct t1 *t1)
 	return 0;
 }
 
-int be_type1_create_sys(const struct t1_sys *sys,
-                        void (*log)(void *ctx, enum sluice_log_level level,
-                                    const char *text),
-                        void *log_ctx, struct backend **ret_be)
+/* fd: the container to adopt; -1: one of our own. */
+static int create(const struct t1_sys *sys, int fd,
+                  void (*log)(void *ctx, enum sluice_log_level level,
+                              const char *text),
+                  void *log_ctx, struct backend **ret_be)
 {
 	struct t1 *t1 = aligned_alloc(_Alignof(struct t1), sizeof(*t1));
 	int rc;
@@ -371,7 +381,7 @@ int be_type1_create_sys(const struct t1_sys *sys,
 	t1->fd = -1;
 	t1_set_left(t1, UINT64_MAX);
 	pthread_mutex_init(&t1->lock, NULL);
-	rc = open_container(t1);
+	rc = fd < 0 ? open_container(t1) : t1_adopt(t1, fd);
 	if (rc == 0)
 		rc = t1_helper_start(t1);
 	if (rc) {
@@ -380,6 +390,30 @@ int be_type1_create_sys(const struct t1_sys *sys,
 	}
 	*ret_be = &t1->be;
 	return 0;
+}
+
+int be_type1_create_sys(const struct t1_sys *sys,
+                        void (*log)(void *ctx, enum sluice_log_level level,
+                                    const char *text),
+                        void *log_ctx, struct backend **ret_be)
+{
+	return create(sys, -1, log, log_ctx, ret_be);
+}
+
+int be_type1_adopt_sys(const struct t1_sys *sys, int fd,
+                       void (*log)(void *ctx, enum sluice_log_level level,
+                                   const char *text),
+                       void *log_ctx, struct backend **ret_be)
+{
+	return create(sys, fd, log, log_ctx, ret_be);
+}
+
+int be_type1_adopt(int fd,
+                   void (*log)(void *ctx, enum sluice_log_level level,
+                               const char *text),
+                   void *log_ctx, struct backend **ret_be)
+{
+	return create(&t1_sys_kernel, fd, log, log_ctx, ret_be);
 }
 
 int be_type1_create(void (*log)(void *ctx, enum sluice_log_level level,

@@ -23,5 +23,10 @@ int be_type1_create_sys(const struct t1_sys *sys,
                         void (*log)(void *ctx, enum sluice_log_level level,
                                     const char *text),
                         void *log_ctx, struct backend **ret_be);
+/* be_type1_adopt(), likewise. */
+int be_type1_adopt_sys(const struct t1_sys *sys, int fd,
+                       void (*log)(void *ctx, enum sluice_log_level level,
+                                   const char *text),
+                       void *log_ctx, struct backend **ret_be);
 
 #endif

@@ -43,6 +43,15 @@ enum sluice_mode {
  * domain revives only with SLUICE_DOMAIN_REVIVE. */
 #define SLUICE_DOMAIN_REVIVE 0x4u
 #define SLUICE_DOMAIN_NO_REVIVE 0x8u
+/* Kernel backend: use the container that sluice_domain_cfg.container_fd names,
+ * which somebody else has opened, put groups into and given an IOMMU (DPDK: see
+ * <sluice/dpdk.h>). Whatever is mapped here its devices reach, at the same
+ * IOVA. The container and its groups stay their owner's: they must be there
+ * until the domain is destroyed, sluice_domain_attach() and _detach() are
+ * refused, and only what this domain mapped is unmapped, at the latest when it
+ * goes. The owner's own mappings are not seen: name their IOVAs in reserved.
+ * A mapping on one of them is refused by the kernel (-EEXIST). */
+#define SLUICE_DOMAIN_ADOPT 0x100u
 
 #define SLUICE_MAX_WINDOWS 4
 
@@ -86,6 +95,8 @@ struct sluice_domain_cfg {
 	 * nor 4 GiB. A window below 16 MiB makes the granule smaller. */
 	const struct sluice_range *windows;
 	uint32_t nr_windows;
+	/* With SLUICE_DOMAIN_ADOPT, else not looked at. Borrowed. */
+	int container_fd;
 };
 
 /**
@@ -97,7 +108,8 @@ struct sluice_domain_cfg {
  *
  * Thread: control. Owns: the caller, until sluice_domain_destroy().
  * Returns: 0, -EINVAL, -ENOMEM, and for VFIO -ENOENT (no /dev/vfio/vfio: load
- * vfio_iommu_type1), -EACCES, -ENODEV (no type1 v2 there).
+ * vfio_iommu_type1), -EACCES, -ENODEV (no type1 v2 there, or the adopted
+ * container has no IOMMU yet).
  */
 SLUICE_API SLUICE_MUST_CHECK int sluice_domain_create(
         struct sluice_engine *engine, const struct sluice_domain_cfg *cfg,
@@ -123,7 +135,8 @@ SLUICE_API int sluice_domain_destroy(struct sluice_domain *domain);
  * and nothing changes. May run while lanes map and unmap.
  *
  * Thread: control. Blocks: yes. Returns: 0, -EBUSY (group already in use),
- * -EINVAL (a soft domain takes no group), -EPERM, -ENODEV, -ENOMEM.
+ * -EINVAL (a soft domain takes no group, nor does one that adopted its
+ * container: that is its owner's to do), -EPERM, -ENODEV, -ENOMEM.
  */
 SLUICE_API SLUICE_MUST_CHECK int sluice_domain_attach(
         struct sluice_domain *domain, struct sluice_group *group);
@@ -155,7 +168,7 @@ struct sluice_domain_info {
 	enum sluice_backend backend;
 	enum sluice_mode mode;
 	enum sluice_pt_format format;
-	uint32_t nr_groups;
+	uint32_t nr_groups; /* attached through sluice */
 	sluice_iova_t first; /* lowest and highest usable IOVA */
 	sluice_iova_t last;
 	uint64_t granule; /* bytes the allocator hands to a lane at a time */
@@ -186,6 +199,7 @@ struct sluice_domain_info {
 	/* Debug builds: sluice_iova_free() of what was not handed out (a
 	 * double free), which changed nothing. */
 	uint64_t iova_bogus_frees;
+	uint32_t adopted; /* 1: SLUICE_DOMAIN_ADOPT */
 };
 
 /* Reads the allocator's bitmaps: microseconds, for wide apertures milliseconds.

@@ -10,6 +10,7 @@
 #include <sluice/base.h>
 #include <sluice/domain.h>
 #include <sluice/engine.h>
+#include <sluice/foreign.h>
 #include <sluice/group.h>
 #include <sluice/lane.h>
 #include <sluice/map.h>
