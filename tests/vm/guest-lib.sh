@@ -12,6 +12,8 @@
 VM_NVME0=0000:00:03.0 VM_NVME1=0000:00:04.0
 # shellcheck disable=SC2034
 VM_PAIR0=0000:00:11.0 VM_PAIR1=0000:00:11.1 VM_NIC=0000:00:10.0
+# shellcheck disable=SC2034
+VM_PEER=0000:00:12.0
 
 vm_fail() {
 	echo "FAILED: $*"
