@@ -300,9 +300,9 @@ static int pool_create(struct sluice_arena *arena,
 		return rc;
 	ext.buf_ptr = buf.va;
 	ext.buf_iova = buf.iova;
-	pool = rte_pktmbuf_pool_create_extbuf(
-	        cfg->name, cfg->nr_mbufs, cfg->cache_size, cfg->priv_size, room,
-	        cfg->socket, &ext, 1);
+	pool = rte_pktmbuf_pool_create_extbuf(cfg->name, cfg->nr_mbufs,
+	                                      cfg->cache_size, cfg->priv_size,
+	                                      room, cfg->socket, &ext, 1);
 	if (!pool) {
 		rc = eal_errno();
 		return fail(rc, "rte_pktmbuf_pool_create_extbuf: %s",

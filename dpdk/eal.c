@@ -41,8 +41,8 @@ void eal_log(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	rte_vlog(RTE_LOG_ERR,
-	         type < 0 ? RTE_LOGTYPE_USER1 : (unsigned int)type, fmt, ap);
+	rte_vlog(RTE_LOG_ERR, type < 0 ? RTE_LOGTYPE_USER1 : (unsigned int)type,
+	         fmt, ap);
 	va_end(ap);
 }
 

@@ -38,7 +38,7 @@ struct field {
 
 #define STAT(f)                                                                \
 	{                                                                      \
-		#f, offsetof(struct sluice_domain_stats, f)                    \
+#f, offsetof(struct sluice_domain_stats, f)                    \
 	}
 static const struct field stats[] = {
         STAT(maps),
@@ -66,7 +66,7 @@ static const struct field stats[] = {
 
 #define INFO(f)                                                                \
 	{                                                                      \
-		#f, offsetof(struct sluice_domain_info, f)                     \
+#f, offsetof(struct sluice_domain_info, f)                     \
 	}
 static const struct field infos[] = {
         INFO(first),          INFO(last),
@@ -79,8 +79,8 @@ static int add_fields(struct rte_tel_data *data, const struct field *f,
                       size_t nr, const void *from)
 {
 	for (size_t i = 0; i < nr; i++) {
-		const uint64_t *v = (const void *)((const char *)from +
-		                                   f[i].at);
+		const uint64_t *v =
+		        (const void *)((const char *)from + f[i].at);
 
 		if (dict_u64(data, f[i].name, *v))
 			return -ENOSPC;

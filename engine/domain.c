@@ -16,8 +16,7 @@
 #define DEFAULT_INFLIGHT 1024
 #define DOMAIN_FLAGS                                                           \
 	(SLUICE_DOMAIN_CALLER_IOVA | SLUICE_DOMAIN_VA_LOOKUP |                 \
-	 SLUICE_DOMAIN_REVIVE | SLUICE_DOMAIN_NO_REVIVE |                      \
-	 SLUICE_DOMAIN_ADOPT)
+	 SLUICE_DOMAIN_REVIVE | SLUICE_DOMAIN_NO_REVIVE | SLUICE_DOMAIN_ADOPT)
 
 void domain_log(struct sluice_domain *domain, enum sluice_log_level level,
                 const char *fmt, ...)

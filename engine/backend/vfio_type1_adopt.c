@@ -26,10 +26,11 @@ int t1_adopt(struct t1 *t1, int fd)
 	/* Without a group, or with one and no IOMMU driver, a container knows
 	 * no such call. */
 	if (rc == -EINVAL || rc == -ENOTTY)
-		return msg_lit(-ENODEV,
-		               "the container has no type1 IOMMU yet: let its "
-		               "owner attach a group and set the IOMMU first "
-		               "(DPDK: probe a port that is bound to vfio-pci)");
+		return msg_lit(
+		        -ENODEV,
+		        "the container has no type1 IOMMU yet: let its "
+		        "owner attach a group and set the IOMMU first "
+		        "(DPDK: probe a port that is bound to vfio-pci)");
 	if (rc)
 		return rc;
 	t1->fd = fd;

@@ -68,8 +68,7 @@ static int dpdk_failed(const char *what, int rc)
 /* A domain in EAL's container, and a lane to ask it. */
 static int domain_up(struct echo *e)
 {
-	const struct sluice_domain_cfg cfg = {
-	        .flags = SLUICE_DOMAIN_VA_LOOKUP};
+	const struct sluice_domain_cfg cfg = {.flags = SLUICE_DOMAIN_VA_LOOKUP};
 	const struct sluice_dpdk_cfg dcfg = {.flags = SLUICE_DPDK_MEMORY};
 	struct sluice_range r[8];
 	int n;
@@ -126,11 +125,10 @@ static int port_up(struct echo *e)
 	int rc = rte_eth_dev_configure(0, 1, 1, &conf);
 
 	if (rc == 0)
-		rc = rte_eth_rx_queue_setup(0, 0, DESCRIPTORS, 0,
-		                            NULL, e->pool);
+		rc = rte_eth_rx_queue_setup(0, 0, DESCRIPTORS, 0, NULL,
+		                            e->pool);
 	if (rc == 0)
-		rc = rte_eth_tx_queue_setup(0, 0, DESCRIPTORS, 0,
-		                            NULL);
+		rc = rte_eth_tx_queue_setup(0, 0, DESCRIPTORS, 0, NULL);
 	if (rc == 0)
 		rc = rte_eth_macaddr_get(0, &mac);
 	if (rc == 0)

@@ -90,8 +90,7 @@ static enum reply echo(uint8_t *frame, uint32_t len, const struct host *me)
 	total = get16(ip + IP_TOTAL);
 	if (head < IP_MIN || total < head + ICMP_MIN || len - ETH_LEN < total ||
 	    get16(ip + IP_FRAGMENT) & 0x3fff ||
-	    ip[IP_PROTOCOL] != PROTOCOL_ICMP ||
-	    memcmp(ip + IP_DST, &me->ip, 4))
+	    ip[IP_PROTOCOL] != PROTOCOL_ICMP || memcmp(ip + IP_DST, &me->ip, 4))
 		return REPLY_NONE;
 	icmp = ip + head;
 	if (icmp[0] != ECHO_REQUEST || icmp[1] != 0 ||

@@ -168,7 +168,7 @@ struct sluice_domain_info {
 	enum sluice_backend backend;
 	enum sluice_mode mode;
 	enum sluice_pt_format format;
-	uint32_t nr_groups; /* attached through sluice */
+	uint32_t nr_groups;  /* attached through sluice */
 	sluice_iova_t first; /* lowest and highest usable IOVA */
 	sluice_iova_t last;
 	uint64_t granule; /* bytes the allocator hands to a lane at a time */

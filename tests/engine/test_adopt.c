@@ -63,10 +63,9 @@ static void owner_up(struct owner *o, const struct fake_vfio_cfg *vfio)
 	assert_int_equal(fake_vfio_ioctl(o->group, VFIO_GROUP_SET_CONTAINER,
 	                                 &o->container),
 	                 0);
-	assert_int_equal(
-	        fake_vfio_ioctl(o->container, VFIO_SET_IOMMU,
-	                        (void *)(uintptr_t)VFIO_TYPE1_IOMMU),
-	        0);
+	assert_int_equal(fake_vfio_ioctl(o->container, VFIO_SET_IOMMU,
+	                                 (void *)(uintptr_t)VFIO_TYPE1_IOMMU),
+	                 0);
 	assert_int_equal(own_map(o, OWN_IOVA, OWN_LEN), 0);
 }
 

@@ -86,8 +86,7 @@ static void who_was_first(void **state)
 	                 -ENOENT);
 	assert_int_equal(ask(VA + 8 * PAGE, 1, &iova), 1);
 	assert_int_equal(iova, mapped);
-	assert_int_equal(sluice_foreign_add(r.domain, VA, PAGE, IOVA),
-	                 -EEXIST);
+	assert_int_equal(sluice_foreign_add(r.domain, VA, PAGE, IOVA), -EEXIST);
 	rig_down(&r);
 }
 
@@ -130,12 +129,12 @@ static void refusals(void **state)
 	assert_int_equal(sluice_foreign_add(r.domain, VA, PAGE, IOVA + 1),
 	                 -EINVAL);
 	assert_int_equal(sluice_foreign_add(r.domain, VA, 0, IOVA), -EINVAL);
-	assert_int_equal(sluice_foreign_add(r.domain, UINT64_C(1) << 48, PAGE,
-	                                    IOVA),
-	                 -EINVAL);
-	assert_int_equal(sluice_foreign_add(r.domain, VA, PAGE,
-	                                    UINT64_MAX - PAGE + 1),
-	                 -EINVAL);
+	assert_int_equal(
+	        sluice_foreign_add(r.domain, UINT64_C(1) << 48, PAGE, IOVA),
+	        -EINVAL);
+	assert_int_equal(
+	        sluice_foreign_add(r.domain, VA, PAGE, UINT64_MAX - PAGE + 1),
+	        -EINVAL);
 	assert_int_equal(sluice_foreign_remove(r.domain, VA, 0), -EINVAL);
 	assert_int_equal(sluice_foreign_remove(r.domain, VA, PAGE), -ENOENT);
 	rig_down(&r);
