@@ -6,59 +6,6 @@
 
 struct rig rig;
 
-/* ---- EAL ---- */
-
-static char eal_dir[] = "/tmp/sluice-eal-XXXXXX";
-
-/* False, with the reason printed: this machine refuses. */
-int eal_up(void)
-{
-	char prefix[48];
-	char *argv[] = {"test",
-	                "--no-huge",
-	                "--no-pci",
-	                "--no-shconf",
-	                "-m",
-	                "64",
-	                "-l",
-	                "0",
-	                prefix,
-	                "--vdev",
-	                "net_null0",
-	                "--iova-mode=va",
-	                "--log-level=lib.eal:error",
-	                "--log-level=lib.telemetry:error",
-	                NULL};
-
-	snprintf(prefix, sizeof(prefix), "--file-prefix=sluice-%d",
-	         (int)getpid());
-	if (mkdtemp(eal_dir)) {
-		setenv("RUNTIME_DIRECTORY", eal_dir, 1);
-		setenv("XDG_RUNTIME_DIR", eal_dir, 1);
-	}
-	if (rte_eal_init((int)(sizeof(argv) / sizeof(argv[0])) - 1, argv) >= 0)
-		return 1;
-	printf("SKIP: rte_eal_init: %s\n", rte_strerror(rte_errno));
-	return 0;
-}
-
-void eal_down(void)
-{
-	char command[64];
-
-	rte_eal_cleanup();
-	snprintf(command, sizeof(command), "rm -rf %s", eal_dir);
-	if (system(command))
-		printf("%s stays\n", eal_dir);
-}
-
-void says(const char *what)
-{
-	if (!strstr(sluice_last_error(), what))
-		fail_msg("\"%s\" does not say \"%s\"", sluice_last_error(),
-		         what);
-}
-
 /* ---- EAL's hardware side ---- */
 
 struct dma dma;
@@ -205,4 +152,11 @@ void poll_once(void)
 	struct sluice_completion c;
 
 	assert_int_equal(sluice_poll(rig.lane, &c, 1), 0);
+}
+
+void says(const char *what)
+{
+	if (!strstr(sluice_last_error(), what))
+		fail_msg("\"%s\" does not say \"%s\"", sluice_last_error(),
+		         what);
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * EAL as an ordinary user can have it: no hugepages, no devices, nothing on
- * disk but a runtime folder of its own; and an engine beside it. Calls of EAL
+ * An engine beside EAL. Calls of EAL
  * that need hardware are replaced at link time, and checked there. Brings
- * cmocka with what it wants before it. One EAL a process.
+ * cmocka with what it wants before it.
  */
 #ifndef TESTS_DPDK_RIG_H
 #define TESTS_DPDK_RIG_H
@@ -17,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include <rte_eal.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_memory.h>
@@ -25,14 +23,11 @@
 
 #include <sluice/dpdk.h>
 #include <sluice/sluice.h>
+#include "tests/dpdk/eal.h"
 
 #define PAGE 4096u
 #define M2 (2u << 20)
 #define SECOND UINT64_C(1000000000)
-
-/* False, with the reason printed: this machine refuses. */
-int eal_up(void);
-void eal_down(void);
 
 /* Soft, apart from EAL's IOVAs, and known to EAL. */
 struct rig {
