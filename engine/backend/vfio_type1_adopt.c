@@ -22,7 +22,7 @@ int t1_adopt(struct t1 *t1, int fd)
 		               "understood: hand over the one that was opened "
 		               "from /dev/vfio/vfio",
 		               fd);
-	rc = t1_info_get(t1->sys, fd, &t1->info);
+	rc = t1_info_get(fd, &t1->info);
 	/* Without a group, or with one and no IOMMU driver, a container knows
 	 * no such call. */
 	if (rc == -EINVAL || rc == -ENOTTY)
@@ -71,7 +71,7 @@ void t1_recount(struct t1 *t1)
 {
 	struct t1_info info;
 
-	if (!t1->adopted || t1_info_get(t1->sys, t1->fd, &info))
+	if (!t1->adopted || t1_info_get(t1->fd, &info))
 		return;
 	t1_set_left(t1, info.has_avail ? info.avail : UINT64_MAX);
 	free(info.ranges);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A domain in "EAL's container", which is the fake VFIO's: the engine's way to
- * the kernel and EAL's answer for its container are replaced at link time.
+ * A domain in "EAL's container", which is the fake VFIO's: EAL's
+ * answer for its container is replaced at link time.
  */
 /* Before util/, whose short names DPDK's headers use as words. */
 #include <rte_dev.h>
@@ -18,10 +18,6 @@ static rte_mem_event_callback_t event;
 static void *event_arg;
 
 int __wrap_rte_vfio_get_container_fd(void);
-int __wrap_be_type1_adopt(int fd,
-                          void (*log)(void *ctx, enum sluice_log_level level,
-                                      const char *text),
-                          void *log_ctx, struct backend **ret_be);
 int __wrap_rte_dev_dma_map(struct rte_device *dev, void *va, uint64_t iova,
                            size_t len);
 int __wrap_rte_dev_dma_unmap(struct rte_device *dev, void *va, uint64_t iova,
@@ -34,14 +30,6 @@ int __wrap_rte_mem_event_callback_unregister(const char *name, void *arg);
 int __wrap_rte_vfio_get_container_fd(void)
 {
 	return container;
-}
-
-int __wrap_be_type1_adopt(int fd,
-                          void (*log)(void *ctx, enum sluice_log_level level,
-                                      const char *text),
-                          void *log_ctx, struct backend **ret_be)
-{
-	return be_type1_adopt_sys(&fake_sys, fd, log, log_ctx, ret_be);
 }
 
 int __wrap_rte_dev_dma_map(struct rte_device *dev, void *va, uint64_t iova,

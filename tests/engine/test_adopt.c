@@ -30,15 +30,13 @@ static void domain_up(struct krig *k, const struct owner *o,
                       const struct sluice_domain_cfg *cfg)
 {
 	const struct sluice_engine_cfg ecfg = {.log = keep_log};
-	struct backend *be;
+	struct sluice_domain_cfg mine = *cfg;
 
 	memset(k, 0, sizeof(*k));
 	last_log[0] = '\0';
+	mine.container_fd = o->container;
 	assert_int_equal(sluice_engine_open(&ecfg, &k->r.engine), 0);
-	assert_int_equal(be_type1_adopt_sys(&fake_sys, o->container, keep_log,
-	                                    NULL, &be),
-	                 0);
-	assert_int_equal(domain_create_on(k->r.engine, cfg, be, &k->r.domain),
+	assert_int_equal(sluice_domain_create(k->r.engine, &mine, &k->r.domain),
 	                 0);
 }
 
@@ -71,8 +69,7 @@ static void says(const char *what)
 static void refusals(void **state)
 {
 	struct sluice_domain_cfg cfg = beside;
-	struct backend *be = NULL;
-	struct sluice_domain *d;
+	struct sluice_domain *d = NULL;
 	struct sluice_engine *e;
 	struct owner o;
 
@@ -88,13 +85,13 @@ static void refusals(void **state)
 	cfg.backend = SLUICE_BACKEND_SOFT;
 	assert_int_equal(sluice_domain_create(e, &cfg, &d), -EINVAL);
 	says("SLUICE_DOMAIN_ADOPT");
-	assert_int_equal(sluice_engine_close(e), 0);
 	owner_open(&o, NULL);
-	assert_int_equal(
-	        be_type1_adopt_sys(&fake_sys, o.container, NULL, NULL, &be),
-	        -ENODEV);
+	cfg.backend = SLUICE_BACKEND_VFIO_TYPE1;
+	cfg.container_fd = o.container;
+	assert_int_equal(sluice_domain_create(e, &cfg, &d), -ENODEV);
 	says("no type1 IOMMU");
-	assert_null(be);
+	assert_null(d);
+	assert_int_equal(sluice_engine_close(e), 0);
 	/* A refusal leaves the descriptor open. */
 	assert_int_equal(fake_vfio_open_fds(), 2);
 	owner_down(&o);
