@@ -4,8 +4,10 @@
  * every packet lies in an arena of a sluice domain that shares EAL's container.
  * Shows the order of things: EAL, domain, arena, pool, port, and back.
  *
- *   dpdk_echo [EAL's arguments] -- IPV4-ADDRESS
+ *   dpdk_echo [EAL's arguments] -- [apart] IPV4-ADDRESS
  *
+ * apart: the domain stays out of the container, and EAL maps the arena for the
+ * port (rte_dev_dma_map), as it does for a device that is not in it.
  * Runs until SIGINT or SIGTERM, then prints what it did. Exit: 0; 1 for an
  * error; 77 where EAL or the port is missing something.
  */
@@ -31,6 +33,7 @@
 #define CACHE 64
 #define DESCRIPTORS 256
 #define BURST 32
+#define MAX_RANGES 64
 #define SECOND 1000000000u
 
 static volatile sig_atomic_t stop;
@@ -44,6 +47,7 @@ struct echo {
 	struct sluice_arena *arena;
 	struct rte_mempool *pool;
 	struct host me;
+	int apart;
 	uint64_t received, arps, echoes, outside;
 };
 
@@ -65,28 +69,52 @@ static int dpdk_failed(const char *what, int rc)
 	return 1;
 }
 
-/* A domain in EAL's container, and a lane to ask it. */
-static int domain_up(struct echo *e)
+/* A domain beside EAL's memory: its IOVAs are apart from EAL's. Within what any
+ * VT-d reaches: the kernel is not asked when a soft domain hands them out. */
+static int domain_apart(struct echo *e)
+{
+	struct sluice_range eals[MAX_RANGES];
+	int nr = sluice_dpdk_reserved(eals, MAX_RANGES);
+	const struct sluice_domain_cfg cfg = {
+	        .flags = SLUICE_DOMAIN_VA_LOOKUP,
+	        .first = SLUICE_PAGE_SIZE,
+	        .last = (UINT64_C(1) << 39) - 1,
+	        .reserved = eals,
+	        .nr_reserved = (uint32_t)nr,
+	};
+
+	if (nr < 0 || nr > MAX_RANGES)
+		return failed("sluice_dpdk_reserved");
+	return sluice_domain_create(e->engine, &cfg, &e->domain)
+	               ? failed("sluice_domain_create")
+	               : 0;
+}
+
+/* A domain in EAL's container. */
+static int domain_inside(struct echo *e)
 {
 	const struct sluice_domain_cfg cfg = {.flags = SLUICE_DOMAIN_VA_LOOKUP};
+
+	return sluice_dpdk_domain_create(e->engine, &cfg, &e->domain)
+	               ? failed("sluice_dpdk_domain_create")
+	               : 0;
+}
+
+/* And a lane to ask it. */
+static int domain_up(struct echo *e)
+{
 	const struct sluice_dpdk_cfg dcfg = {.flags = SLUICE_DPDK_MEMORY};
-	struct sluice_range r[8];
-	int n;
 
 	if (sluice_engine_open(NULL, &e->engine))
 		return failed("sluice_engine_open");
-	if (sluice_dpdk_domain_create(e->engine, &cfg, &e->domain))
-		return failed("sluice_dpdk_domain_create");
+	if (e->apart ? domain_apart(e) : domain_inside(e))
+		return 1;
 	if (sluice_lane_open(e->engine, NULL, &e->lane))
 		return failed("sluice_lane_open");
 	if (sluice_view_open(e->lane, e->domain, &e->view))
 		return failed("sluice_view_open");
 	if (sluice_dpdk_open(e->domain, &dcfg, &e->dpdk))
 		return failed("sluice_dpdk_open");
-	n = sluice_dpdk_reserved(r, 8);
-	for (int i = 0; i < n && i < 8; i++)
-		printf("eal's 0x%llx-0x%llx\n", (unsigned long long)r[i].first,
-		       (unsigned long long)r[i].last);
 	return 0;
 }
 
@@ -101,6 +129,7 @@ static int pool_up(struct echo *e)
 	        .socket = -1,
 	};
 	struct rte_eth_dev_info dev;
+	struct sluice_domain_stats st;
 	struct sluice_arena_info info;
 	int rc = rte_eth_dev_info_get(0, &dev);
 
@@ -113,8 +142,10 @@ static int pool_up(struct echo *e)
 	if (sluice_dpdk_pool_create(e->dpdk, e->arena, &pcfg, &e->pool))
 		return failed("sluice_dpdk_pool_create");
 	sluice_arena_get_info(e->arena, &info);
-	printf("arena %p iova 0x%llx bytes %llu\n", info.va,
-	       (unsigned long long)info.iova, (unsigned long long)info.len);
+	sluice_domain_get_stats(e->domain, &st);
+	printf("arena %p iova 0x%llx bytes %llu, mapped by %s\n", info.va,
+	       (unsigned long long)info.iova, (unsigned long long)info.len,
+	       st.kernel_maps ? "sluice" : "EAL");
 	return 0;
 }
 
@@ -256,9 +287,11 @@ int main(int argc, char **argv)
 		        rte_strerror(rte_errno));
 		return 77;
 	}
-	if (argc - n != 2 || inet_pton(AF_INET, argv[n + 1], &e.me.ip) != 1) {
-		fprintf(stderr,
-		        "usage: dpdk_echo [EAL's arguments] -- IPV4-ADDRESS\n");
+	e.apart = argc - n == 3 && strcmp(argv[n + 1], "apart") == 0;
+	if (argc - n != 2 + e.apart ||
+	    inet_pton(AF_INET, argv[argc - 1], &e.me.ip) != 1) {
+		fprintf(stderr, "usage: dpdk_echo [EAL's arguments] -- [apart] "
+		                "IPV4-ADDRESS\n");
 		return 2;
 	}
 	if (rte_eth_dev_count_avail() == 0) {

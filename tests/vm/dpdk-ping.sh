@@ -8,7 +8,6 @@
 . "$SLUICE_VM/guest-lib.sh"
 
 echo=$SLUICE_BUILD/examples/dpdk_echo/dpdk_echo
-pings=1000
 
 # The kernel's name of a card.
 netdev() {
@@ -28,17 +27,15 @@ until_there() {
 	done
 }
 
-guest() {
-	vm_hugepages 64
-	vm_bind vfio-pci $VM_NIC
-	vm_bind e1000e $VM_PEER
-	card=$(netdev $VM_PEER)
-	busybox ip addr add 10.9.0.1/24 dev "$card"
-	busybox ip link set "$card" up
+# answers PINGS WORDS…: dpdk_echo with these words answers that many, each from
+# the arena, and goes in order. Its output is in $log.
+answers() {
+	pings=$1
+	shift
 	log=$TMPDIR/echo
 	# No file of EAL's but the runtime folder, which is writable here.
 	RUNTIME_DIRECTORY=$TMPDIR "$echo" -l 0 --in-memory -m 16 \
-		--iova-mode=va -a $VM_NIC -- 10.9.0.2 >"$log" 2>&1 &
+		--iova-mode=va -a $VM_NIC -- "$@" 10.9.0.2 >"$log" 2>&1 &
 	program=$!
 	until_there '^ready' "$log" || {
 		status=0
@@ -46,7 +43,7 @@ guest() {
 		[ $status != 77 ] || exit 77
 		vm_fail "dpdk_echo did not start ($status)"
 	}
-	vm_run 0 busybox ping -q -A -c $pings -w 60 10.9.0.2
+	vm_run 0 busybox ping -q -A -c "$pings" -w 60 10.9.0.2
 	vm_says "$pings packets transmitted, $pings packets received"
 	kill -TERM $program
 	wait $program || vm_fail "dpdk_echo ended with $?: $(cat "$log")"
@@ -60,6 +57,21 @@ guest() {
 	[ $# = 3 ] && [ "$2" -ge $(($1 + (48 << 20))) ] && [ "$3" = "$1" ] ||
 		vm_fail "EAL's memory: $*"
 	grep -q '^down$' "$log" || vm_fail "it did not come to its end"
+}
+
+guest() {
+	vm_hugepages 64
+	vm_bind vfio-pci $VM_NIC
+	vm_bind e1000e $VM_PEER
+	card=$(netdev $VM_PEER)
+	busybox ip addr add 10.9.0.1/24 dev "$card"
+	busybox ip link set "$card" up
+	answers 1000
+	grep -q '^arena .* mapped by sluice$' "$log" ||
+		vm_fail "the arena is not in EAL's container by sluice's doing"
+	answers 100 apart
+	grep -q '^arena .* mapped by EAL$' "$log" ||
+		vm_fail "the arena was not to be mapped by sluice"
 	vm_no_faults
 }
 
