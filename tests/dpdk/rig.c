@@ -51,6 +51,15 @@ int __wrap_rte_dev_dma_unmap(struct rte_device *dev, void *va, uint64_t iova,
 	return 0;
 }
 
+enum rte_iova_mode iova_mode = RTE_IOVA_VA;
+
+enum rte_iova_mode __wrap_rte_eal_iova_mode(void);
+
+enum rte_iova_mode __wrap_rte_eal_iova_mode(void)
+{
+	return iova_mode;
+}
+
 rte_mem_event_callback_t event;
 void *event_arg;
 int event_error, nr_events;

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include <rte_dev.h>
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_memory.h>
 #include <unistd.h>
@@ -65,5 +66,6 @@ extern struct dma {
 extern rte_mem_event_callback_t event; /* the rig's */
 extern void *event_arg;
 extern int event_error, nr_events;
+extern enum rte_iova_mode iova_mode; /* what EAL says */
 
 #endif

@@ -154,6 +154,38 @@ static void refusals(void **state)
 	down();
 }
 
+/* With physical addresses EAL may come to use any RAM. */
+static void iova_is_pa(void **state)
+{
+	FILE *f = fopen("/proc/iomem", "re");
+	struct sluice_range r[2];
+	unsigned long long first, last = 0;
+	char line[128];
+	int told = 0;
+
+	(void)state;
+	iova_mode = RTE_IOVA_PA;
+	if (!f) {
+		assert_int_equal(sluice_dpdk_reserved(r, 2), -ENOENT);
+		iova_mode = RTE_IOVA_VA;
+		return;
+	}
+	while (fgets(line, sizeof(line), f))
+		told |= sscanf(line, "%llx-%llx", &first, &last) == 2 && last;
+	fclose(f);
+	if (told) {
+		assert_int_equal(sluice_dpdk_reserved(r, 2), 1);
+		assert_int_equal(r[0].first, 0);
+		assert_true(r[0].last >=
+		            (uint64_t)sysconf(_SC_PHYS_PAGES) * PAGE);
+		assert_int_equal((r[0].last + 1) % PAGE, 0);
+	} else {
+		assert_int_equal(sluice_dpdk_reserved(r, 2), -EPERM);
+		says("root");
+	}
+	iova_mode = RTE_IOVA_VA;
+}
+
 static void before_eal(void)
 {
 	struct sluice_dpdk *d = NULL;
@@ -175,6 +207,7 @@ int main(void)
 	        cmocka_unit_test(memory_events),
 	        cmocka_unit_test(arena_keeps_its_answer),
 	        cmocka_unit_test(external_heap),
+	        cmocka_unit_test(iova_is_pa),
 	        cmocka_unit_test(refusals),
 	};
 	int rc;
