@@ -57,6 +57,13 @@ static void on_signal(int sig)
 	stop = 1;
 }
 
+static void on_log(void *ctx, enum sluice_log_level level, const char *text)
+{
+	(void)ctx;
+	if (level <= SLUICE_LOG_WARN)
+		fprintf(stderr, "dpdk_echo: sluice: %s\n", text);
+}
+
 static int failed(const char *what)
 {
 	fprintf(stderr, "dpdk_echo: %s: %s\n", what, sluice_last_error());
@@ -104,8 +111,9 @@ static int domain_inside(struct echo *e)
 static int domain_up(struct echo *e)
 {
 	const struct sluice_dpdk_cfg dcfg = {.flags = SLUICE_DPDK_MEMORY};
+	const struct sluice_engine_cfg ecfg = {.log = on_log};
 
-	if (sluice_engine_open(NULL, &e->engine))
+	if (sluice_engine_open(&ecfg, &e->engine))
 		return failed("sluice_engine_open");
 	if (e->apart ? domain_apart(e) : domain_inside(e))
 		return 1;

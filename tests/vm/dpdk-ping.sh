@@ -56,6 +56,8 @@ answers() {
 		"$log")
 	[ $# = 3 ] && [ "$2" -ge $(($1 + (48 << 20))) ] && [ "$3" = "$1" ] ||
 		vm_fail "EAL's memory: $*"
+	# Nobody unmapped what is another's.
+	! grep 'dpdk_echo: sluice:' "$log" || vm_fail "sluice complains"
 	grep -q '^down$' "$log" || vm_fail "it did not come to its end"
 }
 
