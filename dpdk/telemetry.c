@@ -12,6 +12,8 @@
 #include <rte_telemetry.h>
 #include <rte_version.h>
 
+#include <sluice/budget.h>
+
 #define MAX_OPEN 64
 #define NR_OF(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -69,10 +71,24 @@ static const struct field stats[] = {
 #f, offsetof(struct sluice_domain_info, f)                     \
 	}
 static const struct field infos[] = {
-        INFO(first),          INFO(last),
-        INFO(granule),        INFO(mappings_left),
-        INFO(iova_total),     INFO(iova_free),
-        INFO(iova_fragments), INFO(iova_largest_free),
+        INFO(first),
+        INFO(last),
+        INFO(granule),
+        INFO(iova_total),
+        INFO(iova_free),
+        INFO(iova_fragments),
+        INFO(iova_largest_free),
+};
+
+#define BUDGET(f)                                                              \
+	{                                                                      \
+#f, offsetof(struct sluice_budget, f)                          \
+	}
+static const struct field budgets[] = {
+        BUDGET(mappings),     BUDGET(mappings_left),     BUDGET(mappings_limit),
+        BUDGET(entry_limit),  BUDGET(pinned_bytes),      BUDGET(locked_bytes),
+        BUDGET(locked_limit), BUDGET(locked_hard_limit), BUDGET(cgroup_bytes),
+        BUDGET(cgroup_limit), BUDGET(usable_bytes),      BUDGET(refused),
 };
 
 static int add_fields(struct rte_tel_data *data, const struct field *f,
@@ -93,8 +109,11 @@ static int report(struct sluice_dpdk *d, struct rte_tel_data *data)
 	struct sluice_domain_stats st;
 	struct sluice_domain_info info;
 	struct sluice_dpdk_info mine;
+	struct sluice_budget budget;
 	int bad;
 
+	if (sluice_domain_get_budget(d->domain, &budget))
+		return -1;
 	sluice_domain_get_stats(d->domain, &st);
 	sluice_domain_get_info(d->domain, &info);
 	sluice_dpdk_get_info(d, &mine);
@@ -109,6 +128,7 @@ static int report(struct sluice_dpdk *d, struct rte_tel_data *data)
 	bad |= add_fields(data, stats, NR_OF(stats), &st);
 	bad |= dict_u64(data, "laggard_lane", st.laggard_lane);
 	bad |= add_fields(data, infos, NR_OF(infos), &info);
+	bad |= add_fields(data, budgets, NR_OF(budgets), &budget);
 	bad |= dict_u64(data, "eal_memory_bytes", mine.memory_bytes);
 	bad |= dict_u64(data, "eal_memory_failures", mine.memory_failures);
 	bad |= dict_u64(data, "eal_conflicts", mine.conflicts);

@@ -36,6 +36,7 @@ int t1_adopt(struct t1 *t1, int fd)
 	t1->fd = fd;
 	t1->adopted = true;
 	t1_set_left(t1, t1->info.has_avail ? t1->info.avail : UINT64_MAX);
+	t1_budget_begin(t1);
 	return 0;
 }
 

@@ -86,6 +86,7 @@ static void counters(void **state)
 	struct sluice_domain_stats st;
 	struct sluice_domain_info info;
 	struct sluice_arena *arena;
+	struct sluice_budget b;
 	char text[64];
 
 	(void)state;
@@ -105,6 +106,7 @@ static void counters(void **state)
 	tell(text);
 	sluice_domain_get_stats(rig.domain, &st);
 	sluice_domain_get_info(rig.domain, &info);
+	assert_int_equal(sluice_domain_get_budget(rig.domain, &b), 0);
 	assert_int_equal(st.maps, 5);
 	assert_int_equal(st.unmaps, 1);
 	contains("\"backend\":\"soft\"");
@@ -121,9 +123,16 @@ static void counters(void **state)
 	HAS(st, exposed_ns_max), HAS(st, waiting_ns);
 	HAS(st, laggard_lane), HAS(st, laggard_records);
 	HAS(info, first), HAS(info, last), HAS(info, granule);
-	HAS(info, mappings_left), HAS(info, iova_total), HAS(info, iova_free);
+	HAS(info, iova_total), HAS(info, iova_free);
 	HAS(info, iova_fragments), HAS(info, iova_largest_free);
 	HAS(info, nr_groups), HAS(info, adopted);
+	/* locked_bytes and cgroup_bytes move by themselves. */
+	HAS(b, mappings), HAS(b, mappings_left), HAS(b, mappings_limit);
+	HAS(b, entry_limit), HAS(b, pinned_bytes), HAS(b, locked_limit);
+	HAS(b, locked_hard_limit), HAS(b, cgroup_limit);
+	HAS(b, usable_bytes), HAS(b, refused);
+	contains("\"locked_bytes\":");
+	contains("\"cgroup_bytes\":");
 #undef HAS
 	has("eal_memory_bytes", UINT64_C(64) << 20);
 	has("eal_memory_failures", 0);
