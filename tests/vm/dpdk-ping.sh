@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# vm: --disks 0 --peer
+# vm: --disks 0 --net
 #
 # sluice beside DPDK: a port of EAL, driven by DPDK's own driver, receives and
 # sends packets that lie in an arena of a sluice domain in EAL's container. The
@@ -64,8 +64,8 @@ answers() {
 guest() {
 	vm_hugepages 64
 	vm_bind vfio-pci $VM_NIC
-	vm_bind e1000e $VM_PEER
-	card=$(netdev $VM_PEER)
+	vm_bind e1000e $VM_PEER_NIC
+	card=$(netdev $VM_PEER_NIC)
 	busybox ip addr add 10.9.0.1/24 dev "$card"
 	busybox ip link set "$card" up
 	answers 1000
