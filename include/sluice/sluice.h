@@ -9,6 +9,7 @@
 #include <sluice/backend.h>
 #include <sluice/base.h>
 #include <sluice/budget.h>
+#include <sluice/device.h>
 #include <sluice/domain.h>
 #include <sluice/engine.h>
 #include <sluice/foreign.h>
