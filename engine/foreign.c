@@ -18,6 +18,8 @@ static int check(const struct sluice_domain *d, uint64_t va, uint64_t len,
 
 	if (!d)
 		return msg_lit(-EINVAL, "domain is NULL");
+	if (engine_check(d->engine))
+		return -EPERM;
 	if (!d->rev)
 		return msg_lit(-EOPNOTSUPP,
 		               "the domain keeps no VA side: create it with "

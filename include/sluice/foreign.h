@@ -25,7 +25,8 @@ extern "C" {
  *
  * Thread: control. May run while lanes translate. Returns: 0, -EINVAL (not
  * whole 4 KiB pages, or wider than 48 bits of VA), -EEXIST (a part is mapped in
- * the domain or was added before), -EOPNOTSUPP (no VA side), -ENOMEM.
+ * the domain or was added before), -EOPNOTSUPP (no VA side), -ENOMEM,
+ * -EPERM (a child of fork()).
  */
 SLUICE_API SLUICE_MUST_CHECK int sluice_foreign_add(
         struct sluice_domain *domain, uint64_t va, uint64_t len,
@@ -38,7 +39,7 @@ SLUICE_API SLUICE_MUST_CHECK int sluice_foreign_add(
  * as far as that splits no 2 MiB or 1 GiB that VA and IOVA shared. A lane may
  * give the old answer until its next sluice_poll().
  * Thread: control. Returns: 0, -EINVAL, -ENOENT (a part was not added), -ERANGE
- * (it would split a large page), -EOPNOTSUPP.
+ * (it would split a large page), -EOPNOTSUPP, -EPERM.
  */
 SLUICE_API int sluice_foreign_remove(struct sluice_domain *domain, uint64_t va,
                                      uint64_t len);

@@ -6,6 +6,9 @@
  */
 #include "tests/engine/rig.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #define VA UINT64_C(0x7f0000000000)
 #define IOVA UINT64_C(0x123000000)
 
@@ -155,6 +158,26 @@ static void refusals(void **state)
 	assert_int_equal(sluice_engine_close(e), 0);
 }
 
+static void not_in_a_child(void **state)
+{
+	int status = 0;
+	pid_t pid;
+
+	(void)state;
+	rig_up(&r, &lookup);
+	pid = fork();
+	if (pid == 0)
+		_exit(sluice_foreign_add(r.domain, VA, PAGE, IOVA) == -EPERM &&
+		                      sluice_foreign_remove(r.domain, VA,
+		                                            PAGE) == -EPERM
+		              ? 0
+		              : 1);
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	rig_down(&r);
+}
+
 static void arenas_tell_where_they_are(void **state)
 {
 	const struct sluice_arena_cfg cfg = {.size = 5 * PAGE, .no_huge = 1};
@@ -201,6 +224,7 @@ int main(void)
 	        cmocka_unit_test(who_was_first),
 	        cmocka_unit_test(large_pages),
 	        cmocka_unit_test(refusals),
+	        cmocka_unit_test(not_in_a_child),
 	        cmocka_unit_test(arenas_tell_where_they_are),
 	        cmocka_unit_test(message_of_others),
 	};
