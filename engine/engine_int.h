@@ -188,7 +188,7 @@ struct sluice_view {
 	uint32_t nr_rings;
 	uint32_t nr_maps_inflight; /* at the backend */
 	int32_t burst_result; /* of the parts with PEND_MORE that have ended */
-	uint32_t nr_recalled;      /* unmaps that are there for nothing */
+	uint32_t nr_recalled; /* unmaps that are there for nothing */
 	/* Tickets of unmaps that the kernel refused: they never pass. When the
 	 * list is full, none from its last entry on does. */
 	uint32_t nr_refused;
