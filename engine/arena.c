@@ -187,6 +187,18 @@ enum sluice_page_kind sluice_arena_page_kind(const struct sluice_arena *a)
 	return a->mem.kind;
 }
 
+void sluice_arena_get_info(const struct sluice_arena *a,
+                           struct sluice_arena_info *ret_info)
+{
+	*ret_info = (struct sluice_arena_info){
+	        .va = a->va,
+	        .len = a->mem.len,
+	        .iova = a->iova,
+	        .page_kind = a->mem.kind,
+	        .domain = a->domain,
+	};
+}
+
 int sluice_arena_alloc(struct sluice_arena *a, uint64_t len, uint64_t align,
                        struct sluice_buf *ret_buf)
 {
