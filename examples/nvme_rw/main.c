@@ -5,6 +5,7 @@
  * it, and takes it back: between transfers the controller reaches nothing of
  * the caller's. Knows the command line and this loop.
  */
+#include "pattern.h"
 #include "rig.h"
 
 #include <errno.h>
@@ -275,7 +276,7 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
-	if (rig_open(&rig, args.word + two, 1u + two))
+	if (rig_open(&rig, args.word + two, 1u + two, NULL))
 		return 1;
 	if (two)
 		rc = two_test(&rig);

@@ -70,9 +70,8 @@ int pci_map_bar0(int fd, const char *bdf, size_t min_size, void **ret_va,
 	return 0;
 }
 
-int pci_enable_dma(int fd, const char *bdf)
+static int write_command(int fd, const char *bdf, uint16_t command)
 {
-	uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 	struct vfio_region_info cfg = {0};
 	int rc = region(fd, bdf, VFIO_PCI_CONFIG_REGION_INDEX, &cfg);
 
@@ -80,7 +79,52 @@ int pci_enable_dma(int fd, const char *bdf)
 		return rc;
 	if (pwrite(fd, &command, sizeof(command),
 	           (off_t)cfg.offset + PCI_COMMAND) != sizeof(command))
-		return fail(-EIO, "%s: cannot enable bus mastering: see dmesg",
+		return fail(-EIO,
+		            "%s: cannot write its command register: see dmesg",
 		            bdf);
 	return 0;
+}
+
+int pci_enable_dma(int fd, const char *bdf)
+{
+	return write_command(fd, bdf, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+}
+
+void pci_disable_dma(int fd, const char *bdf)
+{
+	(void)write_command(fd, bdf, PCI_COMMAND_MEMORY);
+}
+
+int pci_reset(int fd, const char *bdf)
+{
+	if (ioctl(fd, VFIO_DEVICE_RESET) == 0)
+		return 0;
+	return fail(-errno,
+	            "%s: cannot reset the function: %s: use one that offers "
+	            "FLR ('lspci -vv' shows FLReset+), or see dmesg",
+	            bdf, strerror(errno));
+}
+
+int pci_set_msix(int fd, const char *bdf, const int *event_fd, uint32_t nr)
+{
+	/* The header, and an int32_t for each vector behind it. */
+	uint64_t room[(sizeof(struct vfio_irq_set) + 4 * PCI_MAX_VECTORS) / 8 +
+	              1];
+	struct vfio_irq_set *set = (struct vfio_irq_set *)room;
+
+	*set = (struct vfio_irq_set){
+	        .argsz = (uint32_t)(sizeof(*set) + nr * sizeof(*event_fd)),
+	        .flags = VFIO_IRQ_SET_ACTION_TRIGGER |
+	                 (nr ? VFIO_IRQ_SET_DATA_EVENTFD
+	                     : VFIO_IRQ_SET_DATA_NONE),
+	        .index = VFIO_PCI_MSIX_IRQ_INDEX,
+	        .count = nr,
+	};
+	if (nr)
+		memcpy(set->data, event_fd, nr * sizeof(*event_fd));
+	if (ioctl(fd, VFIO_DEVICE_SET_IRQS, set) == 0)
+		return 0;
+	return fail(-errno,
+	            "%s: cannot have %u MSI-X interrupts: %s: leave --irq out",
+	            bdf, nr, strerror(errno));
 }

@@ -32,7 +32,7 @@ int fail(int rc, const char *fmt, ...)
 }
 
 /* libsluice's own messages say what to do. */
-static int failed(int rc, const char *what)
+int rig_failed(int rc, const char *what)
 {
 	return fail(rc, "%s: %s: %s", what, sluice_errname(rc),
 	            sluice_last_error());
@@ -44,7 +44,7 @@ static int attach(struct rig *r, const char *bdf)
 	int rc = sluice_group_open(bdf, NULL, &group);
 
 	if (rc)
-		return failed(rc, bdf);
+		return rig_failed(rc, bdf);
 	rc = sluice_domain_attach(r->domain, group);
 	if (rc == 0) {
 		rc = sluice_group_device_open(group, bdf, &r->fd[r->nr]);
@@ -52,7 +52,7 @@ static int attach(struct rig *r, const char *bdf)
 			(void)sluice_domain_detach(r->domain, group);
 	}
 	if (rc) {
-		rc = failed(rc, bdf);
+		rc = rig_failed(rc, bdf);
 		(void)sluice_group_close(group);
 		return rc;
 	}
@@ -60,7 +60,36 @@ static int attach(struct rig *r, const char *bdf)
 	return 0;
 }
 
-static int open_all(struct rig *r, char *const *bdf, unsigned nr)
+int rig_lane_open(struct rig *r, struct sluice_lane **ret_lane,
+                  struct sluice_view **ret_view)
+{
+	struct sluice_lane *lane;
+	int rc = sluice_lane_open(r->engine, NULL, &lane);
+
+	if (rc)
+		return rig_failed(rc, "lane");
+	rc = sluice_view_open(lane, r->domain, ret_view);
+	if (rc) {
+		rc = rig_failed(rc, "view");
+		(void)sluice_lane_close(lane);
+		return rc;
+	}
+	*ret_lane = lane;
+	return 0;
+}
+
+void rig_lane_close(struct sluice_lane *lane, struct sluice_view *view)
+{
+	if (!lane)
+		return;
+	if (sluice_drain(lane, POLL_TIMEOUT_NS))
+		rig_failed(-ETIMEDOUT, "drain");
+	if (sluice_view_close(view) || sluice_lane_close(lane))
+		rig_failed(-EBUSY, "lane");
+}
+
+static int open_all(struct rig *r, char *const *bdf, unsigned nr,
+                    const struct nvme_cfg *nvme)
 {
 	struct sluice_domain_cfg cfg = {
 	        .backend = SLUICE_BACKEND_VFIO_TYPE1,
@@ -70,29 +99,26 @@ static int open_all(struct rig *r, char *const *bdf, unsigned nr)
 	int rc = sluice_engine_open(NULL, &r->engine);
 
 	if (rc)
-		return failed(rc, "engine");
+		return rig_failed(rc, "engine");
 	rc = sluice_domain_create(r->engine, &cfg, &r->domain);
 	if (rc)
-		return failed(rc, "domain");
+		return rig_failed(rc, "domain");
 	for (unsigned i = 0; i < nr; i++) {
 		rc = attach(r, bdf[i]);
 		if (rc)
 			return rc;
 	}
-	rc = sluice_lane_open(r->engine, NULL, &r->lane);
-	if (rc == 0)
-		rc = sluice_view_open(r->lane, r->domain, &r->view);
-	if (rc)
-		return failed(rc, "lane");
+	rc = rig_lane_open(r, &r->lane, &r->view);
 	for (unsigned i = 0; i < nr && rc == 0; i++)
-		rc = nvme_open(r->domain, r->fd[i], bdf[i], &r->nvme[i]);
+		rc = nvme_open(r->domain, r->fd[i], bdf[i], nvme, &r->nvme[i]);
 	return rc;
 }
 
-int rig_open(struct rig *rig, char *const *bdf, unsigned nr)
+int rig_open(struct rig *rig, char *const *bdf, unsigned nr,
+             const struct nvme_cfg *cfg)
 {
 	struct rig r = {0};
-	int rc = open_all(&r, bdf, nr);
+	int rc = open_all(&r, bdf, nr, cfg);
 
 	if (rc) {
 		rig_close(&r);
@@ -108,18 +134,15 @@ void rig_close(struct rig *r)
 {
 	for (unsigned i = 0; i < r->nr; i++)
 		nvme_close(r->nvme[i]);
-	if (r->view && sluice_drain(r->lane, POLL_TIMEOUT_NS))
-		failed(-ETIMEDOUT, "drain");
-	sluice_view_close(r->view);
-	sluice_lane_close(r->lane);
+	rig_lane_close(r->lane, r->view);
 	for (unsigned i = 0; i < r->nr; i++) {
 		close(r->fd[i]);
 		if (sluice_domain_detach(r->domain, r->group[i]) ||
 		    sluice_group_close(r->group[i]))
-			failed(-EBUSY, "group");
+			rig_failed(-EBUSY, "group");
 	}
 	if (sluice_domain_destroy(r->domain) || sluice_engine_close(r->engine))
-		failed(-EBUSY, "close");
+		rig_failed(-EBUSY, "close");
 }
 
 /* One request is in flight at a time here, so its completion is the next one.
@@ -160,7 +183,7 @@ int rig_map(struct rig *r, void *va, uint64_t len, uint32_t prot,
 	int rc = sluice_map(r->view, &req, &iova);
 
 	if (rc < 0)
-		return failed(rc, "map");
+		return rig_failed(rc, "map");
 	if (rc > 0)
 		rc = wait_completion(r, "map");
 	if (rc)
@@ -175,7 +198,7 @@ int rig_unmap(struct rig *r, sluice_iova_t iova, uint64_t len)
 	int rc = sluice_unmap(r->view, iova, len, 0, &ticket);
 
 	if (rc < 0)
-		return failed(rc, "unmap");
+		return rig_failed(rc, "unmap");
 	if (rc > 0)
 		rc = wait_completion(r, "unmap");
 	if (rc == 0 && !sluice_ticket_passed(r->view, ticket))

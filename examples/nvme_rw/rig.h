@@ -23,10 +23,19 @@ struct rig {
 	unsigned nr;
 };
 
-/* Opens nr controllers by PCI address, all in one domain. On failure nothing
- * is left open. */
-int rig_open(struct rig *rig, char *const *bdf, unsigned nr);
+/* Opens nr controllers by PCI address, all in one domain. cfg is every
+ * controller's, NULL for the defaults. On failure nothing is left open. */
+int rig_open(struct rig *rig, char *const *bdf, unsigned nr,
+             const struct nvme_cfg *cfg);
 void rig_close(struct rig *rig);
+
+/* Another thread's lane on the domain. Both calls are that thread's. */
+int rig_lane_open(struct rig *rig, struct sluice_lane **ret_lane,
+                  struct sluice_view **ret_view);
+void rig_lane_close(struct sluice_lane *lane, struct sluice_view *view);
+
+/* Says what libsluice's last failed call was about; returns rc. */
+int rig_failed(int rc, const char *what);
 
 /* Maps memory (whole pages) and waits until the controllers may use it. */
 int rig_map(struct rig *rig, void *va, uint64_t len, uint32_t prot,
@@ -38,16 +47,10 @@ int rig_unmap(struct rig *rig, sluice_iova_t iova, uint64_t len);
 /* Zeroed pages, len rounded up to whole ones; NULL with a message. */
 void *rig_alloc(uint64_t len);
 
-/* selftest.c: the commands that test more than they do. */
+/* selftest.c, trap.c: the commands that test more than they do. */
 int selftest(struct rig *rig);
 int fault_test(struct rig *rig);
 int two_test(struct rig *rig);
 
-/* Bytes that tell where on which disk they belong: every 64-bit word is a hash
- * of its position and the seed. at and len are multiples of 8. */
-void pattern_fill(void *buf, uint64_t at, uint64_t len, uint64_t seed);
-/* Offset of the first wrong byte, or len. */
-uint64_t pattern_check(const void *buf, uint64_t at, uint64_t len,
-                       uint64_t seed);
 
 #endif

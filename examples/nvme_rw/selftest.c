@@ -4,6 +4,7 @@
  * taken back is out of reach, what is mapped once serves two. They overwrite
  * the start of the disk.
  */
+#include "pattern.h"
 #include "rig.h"
 
 #include <errno.h>
@@ -13,45 +14,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#define POISON 0xa5
 #define SEED 20240607u
-
-void pattern_fill(void *buf, uint64_t at, uint64_t len, uint64_t seed)
-{
-	uint64_t *word = buf;
-
-	for (uint64_t i = 0; i < len / 8; i++) {
-		/* splitmix64 */
-		uint64_t x = seed + (at / 8 + i + 1) * 0x9e3779b97f4a7c15u;
-
-		x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-		x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-		word[i] = x ^ x >> 31;
-	}
-}
-
-uint64_t pattern_check(const void *buf, uint64_t at, uint64_t len,
-                       uint64_t seed)
-{
-	const uint8_t *have = buf;
-
-	for (uint64_t done = 0; done < len; done += 8) {
-		uint64_t want;
-
-		pattern_fill(&want, at + done, 8, seed);
-		if (memcmp(have + done, &want, 8))
-			return done;
-	}
-	return len;
-}
-
-static bool all_poison(const uint8_t *buf, uint64_t len)
-{
-	for (uint64_t i = 0; i < len; i++)
-		if (buf[i] != POISON)
-			return false;
-	return true;
-}
 
 /* Writes blocks from one buffer and reads them into another with poison behind
  * it, which must stay. Buffers have a page more than the transfer. */
