@@ -7,6 +7,7 @@
  */
 #include "pattern.h"
 #include "rig.h"
+#include "stress.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -26,6 +27,23 @@ static const char usage[] =
         "       nvme_rw BDF fault-test     shows that unmap stops a DMA\n"
         "       nvme_rw two BDF1 BDF2      one mapping, two controllers;\n"
         "                                  overwrites both disks' start\n"
+        "       nvme_rw BDF stress --seconds N | --ios N [OPTION…]\n"
+        "\n"
+        "stress transfers at random, many at a time; overwrites the disk:\n"
+        "  --queues Q --depth D   threads, and transfers in flight of each\n"
+        "  --bytes N              of each transfer (4096)\n"
+        "  --per-io-map HOW       strict: a mapping for each (default);\n"
+        "                         burst: for D together; arena: none\n"
+        "  --verify               fills and compares every byte\n"
+        "  --irq                  sleeps until an interrupt comes\n"
+        "  --prp                  no SGLs\n"
+        "  --timeout MS           of a command (10000)\n"
+        "  --reset KIND --reset-ms N  reset by controller, function or\n"
+        "                         both in turns, every N milliseconds\n"
+        "  --lose N               forgets every Nth completion: recovery\n"
+        "  --journal FILE         keeps what the disk must hold, across\n"
+        "                         runs and kills\n"
+        "  --check                instead of --ios: reads all of that\n"
         "\n"
         "BDF is the PCI address of an NVMe controller bound to vfio-pci,\n"
         "0000:01:00.0. Bind it with\n"
@@ -43,7 +61,7 @@ struct args {
 	uint64_t lba;
 };
 
-static bool parse_number(const char *text, uint64_t *ret)
+bool parse_number(const char *text, uint64_t *ret)
 {
 	char *end;
 
@@ -271,6 +289,12 @@ int main(int argc, char **argv)
 	if (argc == 2 && !strcmp(argv[1], "--help")) {
 		fputs(usage, stdout);
 		return 0;
+	}
+	if (argc > 2 && !strcmp(argv[2], "stress")) {
+		rc = stress_main(argc - 1, argv + 1);
+		if (rc == 2)
+			fputs(usage, stderr);
+		return rc;
 	}
 	if (!parse(argc, argv, &args) || !check_args(&args, &run, &two)) {
 		fputs(usage, stderr);

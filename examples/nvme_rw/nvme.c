@@ -35,10 +35,9 @@ static int map_registers(struct nvme *n)
 	n->info.version = regs_read(&n->regs, REG_VS);
 	n->info.max_depth = (uint16_t)CAP_MQES(n->regs.cap);
 	/* A queue has a doorbell of each kind, the admin queue too. */
-	n->info.max_queues =
-	        (uint16_t)((n->regs.bar_size - REG_DOORBELL) /
-	                           (8u << CAP_DSTRD(n->regs.cap)) -
-	                   1);
+	n->info.max_queues = (uint16_t)((n->regs.bar_size - REG_DOORBELL) /
+	                                        (8u << CAP_DSTRD(n->regs.cap)) -
+	                                1);
 	if (n->info.max_queues > NR_IO_MAX)
 		n->info.max_queues = NR_IO_MAX;
 	if (CAP_MPSMIN(n->regs.cap) != 0 || n->info.max_depth < ADMIN_SLOTS)
@@ -164,8 +163,8 @@ static int create_queues(struct nvme *n)
 
 		q->nvme = n;
 		q->to_lose = n->cfg.lose_every;
-		rc = queue_init(&q->ring, &n->regs, n->arena,
-		                (uint16_t)(i + 1), n->info.depth);
+		rc = queue_init(&q->ring, &n->regs, n->arena, (uint16_t)(i + 1),
+		                n->info.depth);
 		if (rc == 0)
 			rc = admin_create_queue(n, q);
 	}

@@ -39,9 +39,10 @@ struct queue {
 	uint16_t nr_slots;
 	uint16_t nr_entries; /* of each ring: nr_slots + 1 */
 	uint16_t id;         /* 0: the admin queue */
-	uint16_t tail, rung; /* next entry to write; what the controller knows */
-	uint16_t head;       /* next completion to read */
-	uint16_t phase;      /* of completions not read yet */
+	uint16_t tail,
+	        rung;   /* next entry to write; what the controller knows */
+	uint16_t head;  /* next completion to read */
+	uint16_t phase; /* of completions not read yet */
 };
 
 /* Bytes of arena that a queue of this many slots takes. */
@@ -62,8 +63,7 @@ void queue_put(struct queue *q, uint16_t slot);
 
 /* The slot's page for a list: where the driver writes it, where the controller
  * reads it. */
-void *queue_list(const struct queue *q, uint16_t slot,
-                 sluice_iova_t *ret_iova);
+void *queue_list(const struct queue *q, uint16_t slot, sluice_iova_t *ret_iova);
 
 /* Puts the command of a slot into the ring; the controller sees it at the next
  * queue_ring(). */

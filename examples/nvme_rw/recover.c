@@ -114,8 +114,8 @@ static void create_again(struct nvme_queue *q)
 			if (rc)
 				lose(n);
 		}
-		q->epoch = atomic_load_explicit(&n->epoch,
-		                                memory_order_relaxed);
+		q->epoch =
+		        atomic_load_explicit(&n->epoch, memory_order_relaxed);
 	}
 	pthread_mutex_unlock(&n->lock);
 }
@@ -179,8 +179,8 @@ void recover_late(struct nvme_queue *q)
 
 void nvme_get_counts(const struct nvme *n, struct nvme_counts *ret)
 {
-	ret->timeouts = atomic_load_explicit(&n->timeouts,
-	                                     memory_order_relaxed);
+	ret->timeouts =
+	        atomic_load_explicit(&n->timeouts, memory_order_relaxed);
 	ret->aborts = atomic_load_explicit(&n->aborts, memory_order_relaxed);
 	ret->resets = atomic_load_explicit(&n->resets, memory_order_relaxed);
 }

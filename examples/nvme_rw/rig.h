@@ -47,10 +47,12 @@ int rig_unmap(struct rig *rig, sluice_iova_t iova, uint64_t len);
 /* Zeroed pages, len rounded up to whole ones; NULL with a message. */
 void *rig_alloc(uint64_t len);
 
+/* The whole text is a number. */
+bool parse_number(const char *text, uint64_t *ret);
+
 /* selftest.c, trap.c: the commands that test more than they do. */
 int selftest(struct rig *rig);
 int fault_test(struct rig *rig);
 int two_test(struct rig *rig);
-
 
 #endif
