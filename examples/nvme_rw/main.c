@@ -25,6 +25,7 @@ static const char usage[] =
         "       nvme_rw BDF flush\n"
         "       nvme_rw BDF selftest       overwrites the disk's start\n"
         "       nvme_rw BDF fault-test     shows that unmap stops a DMA\n"
+        "       nvme_rw BDF trap-test      shows that its neighbour goes on\n"
         "       nvme_rw two BDF1 BDF2      one mapping, two controllers;\n"
         "                                  overwrites both disks' start\n"
         "       nvme_rw BDF stress --seconds N | --ios N [OPTION…]\n"
@@ -251,10 +252,9 @@ static const struct {
 	const char *name;
 	int (*run)(struct rig *rig);
 } simple[] = {
-        {"identify", identify},
-        {"flush", flush},
-        {"selftest", selftest},
-        {"fault-test", fault_test},
+        {"identify", identify},   {"flush", flush},
+        {"selftest", selftest},   {"fault-test", fault_test},
+        {"trap-test", trap_test},
 };
 
 /* Which shape of command this is; NULL with two or read_or_write for those. */
@@ -281,6 +281,8 @@ static bool check_args(struct args *a, int (**ret_simple)(struct rig *),
 int main(int argc, char **argv)
 {
 	int (*run)(struct rig *) = NULL;
+	/* A test or two needs a second queue; it costs a few pages. */
+	const struct nvme_cfg cfg = {.nr_queues = 2};
 	struct args args = {0};
 	struct rig rig;
 	bool two;
@@ -300,7 +302,7 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
-	if (rig_open(&rig, args.word + two, 1u + two, NULL))
+	if (rig_open(&rig, args.word + two, 1u + two, &cfg))
 		return 1;
 	if (two)
 		rc = two_test(&rig);

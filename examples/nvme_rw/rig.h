@@ -54,5 +54,11 @@ bool parse_number(const char *text, uint64_t *ret);
 int selftest(struct rig *rig);
 int fault_test(struct rig *rig);
 int two_test(struct rig *rig);
+int trap_test(struct rig *rig);
+
+/* Lets a controller read a block into an IOVA where it has no right to write.
+ * It may notice or not; the page at buf, all poison, must not change. */
+int provoke(struct nvme *nvme, const char *what, sluice_iova_t iova,
+            const uint8_t *buf);
 
 #endif

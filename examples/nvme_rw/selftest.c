@@ -74,10 +74,8 @@ int selftest(struct rig *r)
 	return rc;
 }
 
-/* Lets a controller read a block into an IOVA where it has no right to write.
- * It may notice or not; the memory, all poison, must not change. */
-static int refused(struct nvme *nvme, const char *what, sluice_iova_t iova,
-                   const uint8_t *buf)
+int provoke(struct nvme *nvme, const char *what, sluice_iova_t iova,
+            const uint8_t *buf)
 {
 	/* An IOMMU holds few fault records (an emulated one: one) until the
 	 * kernel has read them. */
@@ -96,7 +94,7 @@ static int refused(struct nvme *nvme, const char *what, sluice_iova_t iova,
 		            what);
 	printf("%s: memory untouched, the controller %s\n", what,
 	       rc ? "reports an error" : "noticed nothing");
-	return rc == -ETIMEDOUT ? rc : 0;
+	return rc == -EIO ? 0 : rc;
 }
 
 static int fault_steps(struct rig *r, uint8_t *buf)
@@ -120,14 +118,14 @@ static int fault_steps(struct rig *r, uint8_t *buf)
 	memset(buf, POISON, 2 * SLUICE_PAGE_SIZE);
 	if (rig_unmap(r, iova, SLUICE_PAGE_SIZE) || rc)
 		return rc ? rc : -EIO;
-	rc = refused(r->nvme[0], "stale-iova", iova, buf);
+	rc = provoke(r->nvme[0], "stale-iova", iova, buf);
 	if (rc)
 		return rc;
 	/* The second of two pages: the first one's IOVA may be recycled. */
 	rc = rig_map(r, buf, 2 * SLUICE_PAGE_SIZE, SLUICE_READ, &iova);
 	if (rc)
 		return rc;
-	rc = refused(r->nvme[0], "read-only-iova", iova + SLUICE_PAGE_SIZE,
+	rc = provoke(r->nvme[0], "read-only-iova", iova + SLUICE_PAGE_SIZE,
 	             buf + SLUICE_PAGE_SIZE);
 	if (rig_unmap(r, iova, 2 * SLUICE_PAGE_SIZE) && rc == 0)
 		rc = -EIO;
@@ -189,7 +187,7 @@ int two_test(struct rig *r)
 	sluice_domain_get_stats(r->domain, &after);
 	/* Taken back once, it is out of reach for both. */
 	for (unsigned i = 0; i < r->nr && rc == 0; i++)
-		rc = refused(r->nvme[i], "stale-iova", iova, buf);
+		rc = provoke(r->nvme[i], "stale-iova", iova, buf);
 	if (buf)
 		munmap(buf, SLUICE_PAGE_SIZE);
 	if (rc == 0)
