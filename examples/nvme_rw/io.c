@@ -144,15 +144,30 @@ static void clear_irq(const struct nvme_queue *q)
 		return; /* it was not readable */
 }
 
+/* Store, then load, both sequentially consistent, against the same in
+ * close_gate(): either the one who resets sees us inside and waits, or we see
+ * the gate closed and keep away from the doorbells. */
+static bool enter(struct nvme_queue *q)
+{
+	atomic_store_explicit(&q->inside, true, memory_order_seq_cst);
+	if (!atomic_load_explicit(&q->nvme->gate, memory_order_seq_cst))
+		return true;
+	atomic_store_explicit(&q->inside, false, memory_order_release);
+	return false;
+}
+
 uint32_t nvme_poll(struct nvme_queue *q, struct nvme_done *out, uint32_t max)
 {
 	uint32_t n;
 
 	if (!alive(q) || gone(q->nvme))
 		return recover_queue(q, out, max);
+	if (!enter(q))
+		return 0;
 	queue_ring(&q->ring);
 	clear_irq(q);
 	n = reap(q, out, max);
+	atomic_store_explicit(&q->inside, false, memory_order_release);
 	if (n) {
 		q->idle = 0;
 	} else if (nvme_in_flight(q) && ++q->idle >= IDLE_POLLS) {

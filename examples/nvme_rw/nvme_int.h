@@ -28,6 +28,8 @@ struct nvme_queue {
 	uint32_t idle;    /* empty polls since the clock was looked at */
 	uint32_t to_lose; /* cfg.lose_every, counting down */
 	int irq_fd;
+	/* Its thread may write to its doorbells. */
+	_Atomic bool inside;
 };
 
 struct nvme {
@@ -47,6 +49,7 @@ struct nvme {
 	/* Grows when the controller has stopped: whoever sees it grown knows
 	 * that nothing of an earlier life is read or written any more. */
 	_Atomic uint32_t epoch;
+	_Atomic bool gate; /* closed: no thread may begin to be inside */
 	_Atomic bool lost;
 	_Atomic uint32_t timeouts, aborts, resets;
 };

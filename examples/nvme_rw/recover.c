@@ -5,25 +5,47 @@
  * is lost and cut off from memory.
  *
  * Who touches what. A reset runs in one thread, under the controller's lock,
- * and never looks at an I/O queue: it stops the controller, lets the epoch
+ * and never looks at an I/O queue's memory: it closes the gate, so that no
+ * thread writes to a doorbell meanwhile, stops the controller, lets the epoch
  * grow, and starts it with an admin queue only. Each queue's thread sees at its
  * next poll that the epoch is not its queue's any more. It then gives back what
  * was in flight, clears its rings and has them created again. So rings need no
- * lock. What a thread writes to its doorbells before it has looked reaches a
- * controller that does not know the queue yet, which ignores it.
+ * lock.
  *
  * The epoch grows after the controller has stopped and is read before anything
  * is given back: a caller that gets -ECANCELED may unmap and reuse the memory.
  */
 #include "nvme_int.h"
+#include "nvme_spec.h"
 #include "pci.h"
 
 #include <errno.h>
+#include <sched.h>
+
+/* Pairs with enter() in io.c. */
+static void close_gate(struct nvme *n)
+{
+	atomic_store_explicit(&n->gate, true, memory_order_seq_cst);
+	for (unsigned i = 0; i < n->info.nr_queues; i++)
+		while (atomic_load_explicit(&n->io[i].inside,
+		                            memory_order_seq_cst))
+			sched_yield();
+}
+
+/* Commands that the controller has been told of but has not fetched are the
+ * worst moment to stop it: QEMU's (7.2) crashes. An answer to an admin command
+ * says that it has been around. If it does not answer that, so be it. */
+static void settle(struct nvme *n)
+{
+	if (n->admin.nr_free == n->admin.nr_slots)
+		(void)admin_identify(n, CNS_CONTROLLER, 0);
+}
 
 static int stop(struct nvme *n, enum nvme_reset_kind kind)
 {
 	int rc;
 
+	settle(n);
 	if (kind == NVME_RESET_CONTROLLER && controller_stop(n) == 0)
 		return 0;
 	rc = pci_reset(n->fd, n->bdf);
@@ -41,15 +63,11 @@ static void lose(struct nvme *n)
 	atomic_store_explicit(&n->lost, true, memory_order_relaxed);
 }
 
-/* With the lock held. */
-static int reset(struct nvme *n, enum nvme_reset_kind kind)
+static int stop_and_start(struct nvme *n, enum nvme_reset_kind kind)
 {
 	uint32_t nr = n->info.nr_queues;
-	int rc;
+	int rc = stop(n, kind);
 
-	if (atomic_load_explicit(&n->lost, memory_order_relaxed))
-		return -ENODEV;
-	rc = stop(n, kind);
 	if (rc)
 		lose(n);
 	/* Pairs with the acquire in nvme_poll(): nothing of the former life is
@@ -65,6 +83,19 @@ static int reset(struct nvme *n, enum nvme_reset_kind kind)
 		return 0;
 	lose(n);
 	return -ENODEV;
+}
+
+/* With the lock held. */
+static int reset(struct nvme *n, enum nvme_reset_kind kind)
+{
+	int rc;
+
+	if (atomic_load_explicit(&n->lost, memory_order_relaxed))
+		return -ENODEV;
+	close_gate(n);
+	rc = stop_and_start(n, kind);
+	atomic_store_explicit(&n->gate, false, memory_order_release);
+	return rc;
 }
 
 int nvme_reset(struct nvme *n, enum nvme_reset_kind kind)
