@@ -54,6 +54,13 @@ static int check_cfg(struct sluice_engine_cfg *cfg)
 	return 0;
 }
 
+int engine_foreign(void)
+{
+	return msg_lit(-EPERM, "this engine belongs to another process: it was "
+	                       "opened before a fork(). Open one in this "
+	                       "process, or use threads instead");
+}
+
 int sluice_engine_open(const struct sluice_engine_cfg *cfg,
                        struct sluice_engine **ret_engine)
 {
@@ -81,6 +88,12 @@ int sluice_engine_open(const struct sluice_engine_cfg *cfg,
 		             "lower max_table_bytes or raise ulimit -v");
 		goto fail;
 	}
+	rc = home_open(&e->home);
+	if (rc) {
+		pagepool_destroy(e->pool);
+		rc = msg_lit(rc, "no memory for an engine");
+		goto fail;
+	}
 	*ret_engine = e;
 	return 0;
 fail:
@@ -93,6 +106,8 @@ int sluice_engine_close(struct sluice_engine *e)
 {
 	if (!e)
 		return 0;
+	if (engine_check(e))
+		return -EPERM;
 	pthread_mutex_lock(&e->lock);
 	if (e->nr_lanes || e->nr_domains) {
 		int rc = msg_fmt(-EBUSY,
@@ -105,6 +120,7 @@ int sluice_engine_close(struct sluice_engine *e)
 	}
 	pthread_mutex_unlock(&e->lock);
 	pagepool_destroy(e->pool);
+	home_close(e->home);
 	pthread_mutex_destroy(&e->lock);
 	free(e->lanes);
 	free(e);

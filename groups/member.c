@@ -9,10 +9,10 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "groups/parse.h"
 #include "groups/sysfs.h"
+#include "util/util.h"
 
 /* PCI Local Bus 3.0, section 6.1 and appendix D. */
 #define PCI_HEADER_BYTES 64
@@ -105,6 +105,6 @@ int grp_read_member(struct grp_mem *mem, int at, const char *path,
 	*ret = m;
 out:
 	if (dir >= 0)
-		close(dir);
+		(void)sys->close(dir);
 	return rc;
 }

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <sluice/group.h>
 
@@ -102,7 +101,7 @@ static int read_ungrouped(struct sluice_group_set *set, int root)
 		if (rc == 0)
 			set->nr_ungrouped++;
 	}
-	close(dir);
+	(void)sys->close(dir);
 	return rc ? listing_failed(rc, "bus/pci/devices") : 0;
 }
 
@@ -118,13 +117,13 @@ int sluice_groups_read(const char *root, struct sluice_group_set **ret_set)
 		return fd;
 	set = calloc(1, sizeof(*set));
 	if (!set) {
-		close(fd);
+		(void)sys->close(fd);
 		return listing_failed(-ENOMEM, "");
 	}
 	rc = read_groups(set, fd);
 	if (rc == 0)
 		rc = read_ungrouped(set, fd);
-	close(fd);
+	(void)sys->close(fd);
 	if (rc) {
 		sluice_group_set_free(set);
 		return rc;

@@ -11,14 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #define ENTRIES_MAX (1u << 15)
 
 static void port_free(struct fabric_port *port)
 {
 	if (port->bell >= 0)
-		close(port->bell);
+		(void)sys->close(port->bell);
+	if (port->epoll >= 0)
+		(void)sys->close(port->epoll);
 	mpsc_destroy(port->plain);
 	free(port);
 }
@@ -29,12 +30,16 @@ static enum fabric_kind port_choose(struct fabric_port *port, uint32_t entries,
 {
 	if (best == FABRIC_PLAIN)
 		return FABRIC_PLAIN;
-	port->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	port->bell = sys->eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (port->bell < 0)
 		return FABRIC_PLAIN;
 	if (best == FABRIC_MSG_RING && uport_open(port, entries) == 0)
 		return FABRIC_MSG_RING;
-	return FABRIC_EVENTFD;
+	if (eport_open(port) == 0)
+		return FABRIC_EVENTFD;
+	(void)sys->close(port->bell);
+	port->bell = -1;
+	return FABRIC_PLAIN;
 }
 
 int fabric_port_create(uint32_t entries, enum fabric_kind best_kind,
@@ -51,6 +56,7 @@ int fabric_port_create(uint32_t entries, enum fabric_kind best_kind,
 		return msg_lit(-ENOMEM, "no memory for a completion port");
 	memset(port, 0, sizeof(*port));
 	port->bell = -1;
+	port->epoll = -1;
 	rc = mpsc_create(entries, sizeof(struct fabric_cqe), &port->plain);
 	if (rc) {
 		port_free(port);
@@ -86,8 +92,11 @@ static void port_ring(struct fabric_port *port)
 	/* One word and only read-modify-writes on it: of a poster that rings
 	 * and an owner that mutes (port_mute, spill_reap), the later one sees
 	 * what the earlier did to the ring. Pairs with their xchg_acqrel. */
-	if (port->kind != FABRIC_PLAIN && xchg_acqrel(&port->rung, 1) == 0)
-		eventfd_write(port->bell, 1);
+	if (port->kind != FABRIC_PLAIN && xchg_acqrel(&port->rung, 1) == 0) {
+		const uint64_t one = 1;
+
+		(void)sys->write(port->bell, &one, sizeof(one));
+	}
 }
 
 int fabric_port_fd(struct fabric_port *port)
@@ -104,17 +113,17 @@ int fabric_port_fd(struct fabric_port *port)
 		if (!mpsc_empty(port->plain))
 			port_ring(port);
 	}
-	return port->bell;
+	return port->epoll;
 }
 
 /* The ring is empty and the bell was rung: make the descriptor quiet. */
 static void port_mute(struct fabric_port *port)
 {
-	eventfd_t v;
+	uint64_t v;
 
 	/* Not written yet: its poster is about to. Stay rung, the next reap
 	 * comes here again. */
-	if (eventfd_read(port->bell, &v))
+	if (sys->read(port->bell, &v, sizeof(v)) != sizeof(v))
 		return;
 	xchg_acqrel(&port->rung, 0); /* pairs with port_ring */
 	if (!mpsc_empty(port->plain))
@@ -164,7 +173,7 @@ void fabric_source_destroy(struct fabric_source *source)
 		return;
 	fabric_flush(source);
 	if (source->has_uring)
-		io_uring_queue_exit(&source->uring);
+		sys->uring_exit(&source->uring);
 	free(source);
 }
 
