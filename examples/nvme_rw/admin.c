@@ -100,7 +100,7 @@ int admin_create_queue(struct nvme *n, struct nvme_queue *q)
 	        .prp1 = q->ring.cq_buf.iova,
 	        .cdw10 = size,
 	        .cdw11 = QUEUE_CONTIGUOUS |
-	                 (n->cfg.irq ? id << 16 | QUEUE_INTERRUPTS : 0),
+	                 (n->cfg.irq_lane ? id << 16 | QUEUE_INTERRUPTS : 0),
 	};
 	struct nvme_command sq = {
 	        .opcode = ADMIN_CREATE_SQ,

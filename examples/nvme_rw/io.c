@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <unistd.h>
 
 /* Empty polls between two looks at the clock. */
 #define IDLE_POLLS 64
@@ -133,17 +132,6 @@ static uint32_t reap(struct nvme_queue *q, struct nvme_done *out, uint32_t max)
 	return n;
 }
 
-/* Before the ring is looked at: what arrives later makes the descriptor
- * readable again. Its value is of no interest. */
-static void clear_irq(const struct nvme_queue *q)
-{
-	uint64_t times;
-
-	if (q->irq_fd >= 0 &&
-	    read(q->irq_fd, &times, sizeof(times)) != sizeof(times))
-		return; /* it was not readable */
-}
-
 /* Store, then load, both sequentially consistent, against the same in
  * close_gate(): either the one who resets sees us inside and waits, or we see
  * the gate closed and keep away from the doorbells. */
@@ -165,7 +153,6 @@ uint32_t nvme_poll(struct nvme_queue *q, struct nvme_done *out, uint32_t max)
 	if (!enter(q))
 		return 0;
 	queue_ring(&q->ring);
-	clear_irq(q);
 	n = reap(q, out, max);
 	atomic_store_explicit(&q->inside, false, memory_order_release);
 	if (n) {
@@ -180,11 +167,6 @@ uint32_t nvme_poll(struct nvme_queue *q, struct nvme_done *out, uint32_t max)
 uint32_t nvme_in_flight(const struct nvme_queue *q)
 {
 	return (uint32_t)(q->ring.nr_slots - q->ring.nr_free);
-}
-
-int nvme_queue_fd(const struct nvme_queue *q)
-{
-	return q->irq_fd;
 }
 
 /* ---- one at a time ---- */

@@ -51,7 +51,8 @@ static const char usage[] =
         "    echo vfio-pci > /sys/bus/pci/devices/BDF/driver_override\n"
         "    echo BDF > /sys/bus/pci/devices/BDF/driver/unbind\n"
         "    echo BDF > /sys/bus/pci/drivers_probe\n"
-        "Exit status: 0 done, 1 failed, 2 usage.\n";
+        "Exit status: 0 done, 1 failed, 2 usage, 3 stopped early, because\n"
+        "somebody wants the device back (hot-unplug): all was put away.\n";
 
 struct args {
 	char *word[4]; /* BDF COMMAND LBA FILE */
@@ -302,7 +303,7 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
-	if (rig_open(&rig, args.word + two, 1u + two, &cfg))
+	if (rig_open(&rig, args.word + two, 1u + two, &cfg, 0, false))
 		return 1;
 	if (two)
 		rc = two_test(&rig);

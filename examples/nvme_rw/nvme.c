@@ -7,27 +7,53 @@
 #include "data.h"
 #include "nvme_int.h"
 #include "nvme_spec.h"
-#include "pci.h"
 
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #define PAGE SLUICE_PAGE_SIZE
 
+int nvme_failed(const struct nvme *n, int rc, const char *what)
+{
+	return fail(rc, "%s: %s: %s: %s", n->bdf, what, sluice_errname(rc),
+	            sluice_last_error());
+}
+
+static int check_class(const struct nvme *n)
+{
+	uint32_t word; /* revision in the lowest byte */
+	int rc = sluice_device_read(n->dev, SLUICE_REGION_CONFIG,
+	                            PCI_CLASS_REVISION, &word, sizeof(word));
+
+	if (rc)
+		return nvme_failed(n, rc, "config space");
+	if (word >> 8 != CLASS_NVME)
+		return fail(-ENODEV,
+		            "%s is of class %06x, needed is %06x: 'lspci -Dn' "
+		            "lists devices with their class",
+		            n->bdf, word >> 8, CLASS_NVME);
+	return 0;
+}
+
 static int map_registers(struct nvme *n)
 {
+	struct sluice_region_info bar = {0};
+	int rc = check_class(n);
 	void *va;
-	int rc = pci_check_class(n->fd, n->bdf, CLASS_NVME);
 
-	if (rc == 0)
-		rc = pci_map_bar0(n->fd, n->bdf, BAR_MIN, &va,
-		                  &n->regs.bar_size);
 	if (rc)
 		return rc;
+	rc = sluice_device_region(n->dev, SLUICE_REGION_BAR(0), &bar);
+	if (rc == 0)
+		rc = sluice_device_map(n->dev, SLUICE_REGION_BAR(0), 0, 0, &va);
+	if (rc)
+		return nvme_failed(n, rc, "registers");
+	n->regs.bar_size = bar.size;
+	if (bar.size < BAR_MIN)
+		return fail(-ENODEV, "%s: its BAR0 is too small for NVMe",
+		            n->bdf);
 	n->regs.bdf = n->bdf;
 	n->regs.bar = va;
 	n->regs.cap = regs_read(&n->regs, REG_CAP) |
@@ -132,18 +158,20 @@ static int read_namespace(struct nvme *n)
 	return 0;
 }
 
-/* A vector for each I/O queue; the admin queue's, 0, stays silent. */
+/* A vector for each I/O queue; vector 0 is the admin queue's, which is polled.
+ * Before the queues are created: a controller may look then. The highest comes
+ * first: with MSI-X the first call settles how many there are. */
 static int set_interrupts(struct nvme *n)
 {
-	int fd[NR_IO_MAX + 1] = {-1};
+	for (uint32_t i = n->info.nr_queues; i > 0; i--) {
+		int rc =
+		        sluice_device_irq_enable(n->dev, n->cfg.irq_lane[i - 1],
+		                                 SLUICE_IRQ_MSIX, i, 1, 0);
 
-	for (unsigned i = 0; i < n->info.nr_queues; i++) {
-		n->io[i].irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (n->io[i].irq_fd < 0)
-			return fail(-errno, "no eventfd: %s", strerror(errno));
-		fd[i + 1] = n->io[i].irq_fd;
+		if (rc)
+			return nvme_failed(n, rc, "interrupts");
 	}
-	return pci_set_msix(n->fd, n->bdf, fd, n->info.nr_queues + 1u);
+	return 0;
 }
 
 static int create_queues(struct nvme *n)
@@ -156,7 +184,7 @@ static int create_queues(struct nvme *n)
 	/* It grants what it has, which may be more than was asked for. */
 	n->info.max_queues = (uint16_t)(nr < NR_IO_MAX ? nr : NR_IO_MAX);
 	n->info.nr_queues = within(n->info.nr_queues, 1, n->info.max_queues);
-	if (n->cfg.irq)
+	if (n->cfg.irq_lane)
 		rc = set_interrupts(n);
 	for (uint16_t i = 0; i < n->info.nr_queues && rc == 0; i++) {
 		struct nvme_queue *q = &n->io[i];
@@ -180,8 +208,11 @@ static int bring_up(struct nvme *n, struct sluice_domain *domain)
 	/* What the last user left running must not meet our memory. */
 	if (rc == 0)
 		rc = controller_stop(n);
-	if (rc == 0)
-		rc = pci_enable_dma(n->fd, n->bdf);
+	if (rc == 0) {
+		rc = sluice_device_bus_master(n->dev, 1);
+		if (rc)
+			nvme_failed(n, rc, "bus mastering");
+	}
 	if (rc == 0)
 		rc = controller_start(n);
 	if (rc == 0)
@@ -193,22 +224,21 @@ static int bring_up(struct nvme *n, struct sluice_domain *domain)
 	return rc;
 }
 
-int nvme_open(struct sluice_domain *domain, int device_fd, const char *bdf,
-              const struct nvme_cfg *cfg, struct nvme **ret_nvme)
+int nvme_open(struct sluice_domain *domain, struct sluice_device *dev,
+              const char *bdf, const struct nvme_cfg *cfg,
+              struct nvme **ret_nvme)
 {
 	struct nvme *n = calloc(1, sizeof(*n));
 	int rc;
 
 	if (!n)
 		return fail(-ENOMEM, "no memory");
-	n->fd = device_fd;
+	n->dev = dev;
 	n->bdf = bdf;
 	if (cfg)
 		n->cfg = *cfg;
 	if (n->cfg.timeout_ms == 0)
 		n->cfg.timeout_ms = TIMEOUT_MS;
-	for (unsigned i = 0; i < NR_IO_MAX; i++)
-		n->io[i].irq_fd = -1;
 	pthread_mutex_init(&n->lock, NULL);
 	rc = bring_up(n, domain);
 	if (rc) {
@@ -239,15 +269,14 @@ void nvme_close(struct nvme *n)
 		return;
 	if (n->regs.bar)
 		shut_down(n);
-	for (unsigned i = 0; i < NR_IO_MAX; i++) {
+	if (n->cfg.irq_lane)
+		(void)sluice_device_irq_disable(n->dev, SLUICE_IRQ_MSIX);
+	for (unsigned i = 0; i < NR_IO_MAX; i++)
 		queue_fini(&n->io[i].ring);
-		if (n->io[i].irq_fd >= 0)
-			close(n->io[i].irq_fd);
-	}
 	queue_fini(&n->admin);
 	sluice_arena_destroy(n->arena);
 	if (n->regs.bar)
-		munmap(n->regs.bar, n->regs.bar_size);
+		(void)sluice_device_unmap(n->dev, n->regs.bar);
 	pthread_mutex_destroy(&n->lock);
 	free(n);
 }

@@ -10,15 +10,14 @@
  *	data.c      PRP lists and SGLs
  *	queue.c     the two rings of a queue pair
  *	regs.c      registers
- *	pci.c       what VFIO knows of the device
  *	nvme_spec.h the words of the specification
  *
  * and above it rig.c, which shows libsluice's own life cycle around a driver.
  *
- * The driver is given a device that VFIO has opened and a sluice domain that
- * the device's group is attached to. Queues, lists and Identify data come from
- * an arena of its own, mapped once. The caller's data is named by IOVA, so
- * whoever maps it decides what the controller may touch, and for how long.
+ * The driver is given a sluice device and the domain that its DMA goes through.
+ *Queues, lists and Identify data come from an arena of its own, mapped once.
+ *The caller's data is named by IOVA, so whoever maps it decides what the
+ *controller may touch, and for how long.
  *
  * One thread for each queue: submit and poll on different queues share nothing
  * and take no lock, as lanes do. A queue's memory is touched by its own thread
@@ -43,8 +42,14 @@ struct nvme_cfg {
 	uint16_t nr_queues;  /* I/O queue pairs; 0: 1 */
 	uint16_t depth;      /* commands in flight on each; 0: 32 */
 	uint32_t timeout_ms; /* of a command; 0: 10 s */
-	bool irq;            /* MSI-X: a vector and an eventfd for each queue */
-	bool no_sgl;         /* PRPs even where the controller has SGLs */
+	/* A lane for each queue, that of its thread: sluice_poll() then tells
+	 * of the queue's interrupts (SLUICE_OP_IRQ), and a thread without work
+	 * may sleep on sluice_lane_event_fd(); for a second at most, since
+	 * commands that are late are found by nvme_poll(). The lanes are the
+	 * calling thread's until nvme_open() returns, and outlive the
+	 * controller. NULL: no interrupts, the thread polls. */
+	struct sluice_lane *const *irq_lane;
+	bool no_sgl; /* PRPs even where the controller has SGLs */
 	/* Tests of the recovery: every nth completion is taken from the ring
 	 * and forgotten, as if the controller had never sent it. 0: none. */
 	uint32_t lose_every;
@@ -66,11 +71,12 @@ struct nvme_info {
 	bool sgl;                  /* it has SGLs, and they are used */
 };
 
-/* Resets and starts the controller. device_fd stays the caller's and must
+/* Resets and starts the controller. The device stays the caller's and must
  * outlive it; nothing of it is used after nvme_close(). cfg may be NULL.
  * Thread: control. */
-int nvme_open(struct sluice_domain *domain, int device_fd, const char *bdf,
-              const struct nvme_cfg *cfg, struct nvme **ret_nvme);
+int nvme_open(struct sluice_domain *domain, struct sluice_device *dev,
+              const char *bdf, const struct nvme_cfg *cfg,
+              struct nvme **ret_nvme);
 
 /* Shuts the controller down and frees its queues: nothing may be in flight that
  * anybody waits for. NULL is fine. Thread: control. */
@@ -130,11 +136,6 @@ uint32_t nvme_poll(struct nvme_queue *queue, struct nvme_done *out,
 
 /* Commands without completion yet. */
 uint32_t nvme_in_flight(const struct nvme_queue *queue);
-
-/* With cfg.irq an eventfd that becomes readable when there is something to poll
- * for; sleep on it in poll(2), for a second at most, since timeouts are seen by
- * nvme_poll(), which also makes it unreadable again. Otherwise -1. */
-int nvme_queue_fd(const struct nvme_queue *queue);
 
 /* ---- recovery by hand ---- */
 

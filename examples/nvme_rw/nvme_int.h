@@ -27,13 +27,12 @@ struct nvme_queue {
 	uint32_t epoch;
 	uint32_t idle;    /* empty polls since the clock was looked at */
 	uint32_t to_lose; /* cfg.lose_every, counting down */
-	int irq_fd;
 	/* Its thread may write to its doorbells. */
 	_Atomic bool inside;
 };
 
 struct nvme {
-	int fd;
+	struct sluice_device *dev;
 	const char *bdf;
 	struct regs regs;
 	struct nvme_cfg cfg;
@@ -53,6 +52,9 @@ struct nvme {
 	_Atomic bool lost;
 	_Atomic uint32_t timeouts, aborts, resets;
 };
+
+/* Says what libsluice's last failed call was about; returns rc. */
+int nvme_failed(const struct nvme *n, int rc, const char *what);
 
 /* ---- admin.c: all need the lock, except before nvme_open() returns ---- */
 

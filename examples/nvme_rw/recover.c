@@ -17,7 +17,6 @@
  */
 #include "nvme_int.h"
 #include "nvme_spec.h"
-#include "pci.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -48,18 +47,19 @@ static int stop(struct nvme *n, enum nvme_reset_kind kind)
 	settle(n);
 	if (kind == NVME_RESET_CONTROLLER && controller_stop(n) == 0)
 		return 0;
-	rc = pci_reset(n->fd, n->bdf);
-	if (rc == 0)
-		rc = pci_enable_dma(n->fd, n->bdf);
+	rc = sluice_device_reset(n->dev);
+	if (rc)
+		return nvme_failed(n, rc, "reset");
 	/* The same state as after the other kind. */
-	return rc ? rc : controller_stop(n);
+	return controller_stop(n);
 }
 
 static void lose(struct nvme *n)
 {
 	fail(0, "%s: recovery failed: the controller is cut off from memory",
 	     n->bdf);
-	pci_disable_dma(n->fd, n->bdf);
+	if (sluice_device_bus_master(n->dev, 0))
+		fail(0, "%s: not even that: it is gone", n->bdf);
 	atomic_store_explicit(&n->lost, true, memory_order_relaxed);
 }
 

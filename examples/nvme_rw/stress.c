@@ -102,7 +102,7 @@ static bool set_text(struct stress_cfg *c, const char *name, const char *text)
 static void set_switch(struct stress_cfg *c, const char *name)
 {
 	if (!strcmp(name, "--irq"))
-		c->nvme.irq = true;
+		c->irq = true;
 	else if (!strcmp(name, "--prp"))
 		c->nvme.no_sgl = true;
 	else if (!strcmp(name, "--check"))
@@ -187,6 +187,7 @@ static void init_worker(struct worker *w, struct stress *st, unsigned nr)
 	*w = (struct worker){
 	        .st = st,
 	        .nr = nr,
+	        .lane = st->rig->thread_lane[nr],
 	        .depth = c->nvme.depth,
 	        .room = (c->bytes + SLUICE_PAGE_SIZE - 1) &
 	                -(uint64_t)SLUICE_PAGE_SIZE,
@@ -219,7 +220,7 @@ static void watch(struct stress *st, struct worker *w)
 
 	while (done < c->nvme.nr_queues) {
 		nanosleep(&pause, NULL);
-		if (interrupted || now_ms() >= end)
+		if (rig_look(st->rig) || interrupted || now_ms() >= end)
 			atomic_store_explicit(&st->stop, true,
 			                      memory_order_relaxed);
 		if (now_ms() >= reset) {
@@ -306,13 +307,15 @@ int stress_main(int argc, char **argv)
 	                },
 	};
 	struct rig rig;
+	bool asked;
 	int rc;
 
 	if (argc < 2 || !parse(argc - 2, argv + 2, &st.cfg))
 		return 2;
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
-	if (rig_open(&rig, argv, 1, &st.cfg.nvme))
+	if (rig_open(&rig, argv, 1, &st.cfg.nvme, st.cfg.nvme.nr_queues,
+	             st.cfg.irq))
 		return 1;
 	st.rig = &rig;
 	rc = open_stress(&st);
@@ -320,6 +323,7 @@ int stress_main(int argc, char **argv)
 		rc = run(&st);
 	journal_close(&st.journal);
 	sluice_arena_destroy(st.arena);
+	asked = rig.asked;
 	rig_close(&rig);
-	return rc ? 1 : 0;
+	return rc ? 1 : asked ? 3 : 0;
 }

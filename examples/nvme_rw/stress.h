@@ -29,6 +29,7 @@ struct stress_cfg {
 	enum nvme_reset_kind reset_kind[2]; /* in turns */
 	enum stress_map map;
 	bool verify;
+	bool irq;
 	bool check; /* read once what the journal knows, write nothing */
 	const char *journal;
 	struct nvme_cfg nvme;
@@ -72,7 +73,7 @@ struct worker {
 	bool started;
 	_Atomic bool done;
 
-	struct sluice_lane *lane;
+	struct sluice_lane *lane; /* the rig's for this thread */
 	struct sluice_view *view;
 	struct nvme_queue *queue;
 	struct slot *slot;

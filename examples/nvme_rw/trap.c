@@ -129,18 +129,18 @@ static int map_one(struct rig *r, void *va, uint64_t len, uint64_t cookie,
 /* Collects nr completions, all good. */
 static int collect(struct rig *r, uint32_t nr)
 {
-	uint64_t end = now_ms() + 20000;
 	struct sluice_completion c;
 
-	while (nr && now_ms() < end) {
-		if (!sluice_poll(r->lane, &c, 1))
-			continue;
+	while (nr--) {
+		int rc = rig_wait(r, &c);
+
+		if (rc)
+			return rc;
 		if (c.result)
 			return fail(c.result, "map: %s",
 			            sluice_completion_text(&c));
-		nr--;
 	}
-	return nr ? fail(-ETIMEDOUT, "the kernel does not answer") : 0;
+	return 0;
 }
 
 /* Maps the two pages at va so that both requests wait for the kernel at the

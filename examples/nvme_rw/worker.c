@@ -135,21 +135,21 @@ static uint32_t collect(struct worker *w)
 	return nr + moved;
 }
 
-/* Nothing to do until one of two descriptors says so. A lane that does not poll
- * holds tickets of all lanes back, so it goes offline. What waits for others in
- * turn, the unmaps of this one, is seen by polling alone: then not for long. */
+/* Nothing to do until the lane's descriptor says so: it is readable for
+ * completions of the kernel and for the queue's interrupts. A lane that does
+ * not poll holds tickets of all lanes back, so it goes offline. What waits for
+ * others in turn, the unmaps of this one, is seen by polling alone: then not
+ * for long. */
 static void rest(struct worker *w)
 {
-	struct pollfd fd[2] = {
-	        {.fd = nvme_queue_fd(w->queue), .events = POLLIN},
-	        {.fd = sluice_lane_event_fd(w->lane), .events = POLLIN},
-	};
+	struct pollfd fd = {.events = POLLIN};
 
-	if (fd[0].fd < 0 || fd[1].fd < 0 || sluice_lane_offline(w->lane)) {
+	fd.fd = w->st->cfg.irq ? sluice_lane_event_fd(w->lane) : -1;
+	if (fd.fd < 0 || sluice_lane_offline(w->lane)) {
 		sched_yield();
 		return;
 	}
-	(void)poll(fd, 2, count(w, SLOT_UNMAPPING) ? 1 : 100);
+	(void)poll(&fd, 1, count(w, SLOT_UNMAPPING) ? 1 : 100);
 	sluice_lane_online(w->lane);
 }
 
@@ -178,7 +178,7 @@ static int open_worker(struct worker *w)
 		return fail(-ENOMEM, "no memory for buffers");
 	for (uint32_t i = 0; i < w->depth; i++)
 		w->slot[i].va = (uint8_t *)w->mem + i * w->room;
-	return rig_lane_open(st->rig, &w->lane, &w->view);
+	return rig_enter(st->rig, w->nr, &w->view);
 }
 
 void *worker_main(void *arg)
@@ -189,7 +189,8 @@ void *worker_main(void *arg)
 		run(w);
 	else
 		slot_error(w, NULL, -ENOMEM);
-	rig_lane_close(w->lane, w->view);
+	if (w->view)
+		rig_leave(w->st->rig, w->nr, w->view);
 	if (w->mem)
 		munmap(w->mem, w->depth * w->room);
 	free(w->slot);
