@@ -102,29 +102,33 @@ static bool burst_step(struct worker *w)
 
 /* ---- the loop ---- */
 
+static void completed(struct worker *w, const struct sluice_completion *c)
+{
+	struct slot *s = c->cookie == BURST ? NULL : &w->slot[c->cookie];
+
+	if (c->op == SLUICE_OP_IRQ)
+		return; /* the queue is polled next in any case */
+	if (c->result)
+		fail(0, "map or unmap: %s: %s", sluice_errname(c->result),
+		     sluice_completion_text(c));
+	if (c->op == SLUICE_OP_MAP && s)
+		slot_mapped(w, s, c->iova, c->result);
+	else if (c->op == SLUICE_OP_MAP)
+		burst_mapped(w, c->iova, c->result);
+	else if (s)
+		slot_unmapped(w, s, c->result);
+	else
+		burst_unmapped(w, c->result);
+}
+
 static uint32_t collect(struct worker *w)
 {
 	struct sluice_completion c[BATCH];
 	struct nvme_done d[BATCH];
 	uint32_t nr = sluice_poll(w->lane, c, BATCH), moved;
 
-	for (uint32_t i = 0; i < nr; i++) {
-		struct slot *s =
-		        c[i].cookie == BURST ? NULL : &w->slot[c[i].cookie];
-
-		if (c[i].result)
-			fail(0, "map or unmap: %s: %s",
-			     sluice_errname(c[i].result),
-			     sluice_completion_text(&c[i]));
-		if (c[i].op == SLUICE_OP_MAP && s)
-			slot_mapped(w, s, c[i].iova, c[i].result);
-		else if (c[i].op == SLUICE_OP_MAP)
-			burst_mapped(w, c[i].iova, c[i].result);
-		else if (s)
-			slot_unmapped(w, s, c[i].result);
-		else
-			burst_unmapped(w, c[i].result);
-	}
+	for (uint32_t i = 0; i < nr; i++)
+		completed(w, &c[i]);
 	moved = nvme_poll(w->queue, d, BATCH);
 	for (uint32_t i = 0; i < moved; i++) {
 		if (d[i].result && d[i].result != -ECANCELED)
