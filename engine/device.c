@@ -206,7 +206,7 @@ int sluice_device_reset(struct sluice_device *dev)
 	if (rc == -EAGAIN)
 		return msg_fmt(rc,
 		               "the kernel is busy with %s: try to reset it "
-		               "again",
+		               "again; if it is being taken away, close it",
 		               dev->name);
 	if (rc < 0)
 		return msg_fmt(rc, "%s was not reset: %s; see dmesg", dev->name,

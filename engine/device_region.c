@@ -31,7 +31,10 @@ static int ask(const struct sluice_device *dev, uint32_t index, uint32_t size,
 	info->argsz = size;
 	info->index = index;
 	rc = device_ioctl(dev, VFIO_DEVICE_GET_REGION_INFO, info);
-	if (rc < 0) {
+	/* So it says that the device has none, of VGA for one. */
+	if (rc == -EINVAL) {
+		*info = (struct vfio_region_info){.index = index};
+	} else if (rc < 0) {
 		free(info);
 		return msg_fmt(rc, "%s: the kernel shows no region %u: %s",
 		               dev->name, index, msg_errname(rc));

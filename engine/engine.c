@@ -61,6 +61,15 @@ int engine_foreign(void)
 	                       "process, or use threads instead");
 }
 
+static void engine_free(struct sluice_engine *e)
+{
+	pagepool_destroy(e->pool);
+	home_close(e->home);
+	pthread_mutex_destroy(&e->lock);
+	free(e->lanes);
+	free(e);
+}
+
 int sluice_engine_open(const struct sluice_engine_cfg *cfg,
                        struct sluice_engine **ret_engine)
 {
@@ -74,11 +83,11 @@ int sluice_engine_open(const struct sluice_engine_cfg *cfg,
 		return msg_lit(-ENOMEM, "no memory for an engine");
 	if (cfg)
 		e->cfg = *cfg;
+	pthread_mutex_init(&e->lock, NULL);
 	rc = check_cfg(&e->cfg);
 	if (rc)
 		goto fail;
 	ticks_init();
-	pthread_mutex_init(&e->lock, NULL);
 	e->lanes = calloc(e->cfg.max_lanes, sizeof(struct sluice_lane *));
 	rc = pagepool_create(e->cfg.max_table_bytes / PAGEPOOL_PAGE,
 	                     PAGEPOOL_LG2, &e->pool);
@@ -90,15 +99,13 @@ int sluice_engine_open(const struct sluice_engine_cfg *cfg,
 	}
 	rc = home_open(&e->home);
 	if (rc) {
-		pagepool_destroy(e->pool);
 		rc = msg_lit(rc, "no memory for an engine");
 		goto fail;
 	}
 	*ret_engine = e;
 	return 0;
 fail:
-	free(e->lanes);
-	free(e);
+	engine_free(e);
 	return rc;
 }
 
@@ -119,10 +126,6 @@ int sluice_engine_close(struct sluice_engine *e)
 		return rc;
 	}
 	pthread_mutex_unlock(&e->lock);
-	pagepool_destroy(e->pool);
-	home_close(e->home);
-	pthread_mutex_destroy(&e->lock);
-	free(e->lanes);
-	free(e);
+	engine_free(e);
 	return 0;
 }

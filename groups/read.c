@@ -31,13 +31,18 @@ int grp_root_open(const char *root)
 	if (fd < 0)
 		return msg_fmt(fd, "cannot open the sysfs root %s: %s", root,
 		               strerror(-fd));
-	if (sys->fstatat(fd, "kernel", &st, 0) == 0)
+	below = sys->fstatat(fd, "kernel", &st, 0);
+	if (below == 0)
 		return fd;
-	below = sysfs_dir(fd, "sys");
-	if (below < 0)
+	if (!sysfs_lacking(below))
+		below = sysfs_dir(fd, "sys");
+	if (below < 0 && !sysfs_lacking(below))
 		return fd;
 	(void)sys->close(fd);
-	return below;
+	return below < 0 ? msg_fmt(below,
+	                           "cannot look into the sysfs root %s: %s",
+	                           root, strerror(-below))
+	                 : below;
 }
 
 /* First line of a small file, NULL in *ret where there is none. */
@@ -48,6 +53,8 @@ static int read_word(struct grp_mem *mem, int dir, const char *path,
 	ssize_t n = sysfs_read(dir, path, buf, sizeof(buf));
 
 	*ret = NULL;
+	if (sysfs_lacking((int)n))
+		return (int)n;
 	if (n <= 0 || buf[0] == '\n')
 		return 0;
 	*ret = grp_strdup(mem, buf, strcspn(buf, "\n"));

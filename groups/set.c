@@ -82,7 +82,9 @@ static int read_ungrouped(struct sluice_group_set *set, int root)
 		return listing_failed(rc, "bus/pci/devices");
 	dir = sysfs_dir(root, "bus/pci/devices");
 	if (dir < 0)
-		return 0;
+		return sysfs_lacking(dir)
+		               ? listing_failed(dir, "bus/pci/devices")
+		               : 0;
 	set->ungrouped = grp_alloc(&set->mem, nr, sizeof(*set->ungrouped));
 	rc = set->ungrouped ? 0 : -ENOMEM;
 	for (uint32_t i = 0; i < nr && rc == 0; i++) {
@@ -90,7 +92,7 @@ static int read_ungrouped(struct sluice_group_set *set, int root)
 
 		snprintf(path, sizeof(path), "%s/iommu_group", names[i]);
 		rc = sysfs_link_name(&set->mem, dir, path, &group);
-		if (rc == -ENOMEM)
+		if (sysfs_lacking(rc))
 			break;
 		if (rc == 0 || sluice_groups_find(set, names[i])) {
 			rc = 0;

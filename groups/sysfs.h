@@ -7,11 +7,20 @@
 #ifndef SLUICE_GROUPS_SYSFS_H
 #define SLUICE_GROUPS_SYSFS_H
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "groups/mem.h"
+
+/* Says what this process lacks, and nothing about the tree: a picture without
+ * the part that was asked for would be false. */
+static inline bool sysfs_lacking(int rc)
+{
+	return rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE;
+}
 
 /* A file descriptor of the folder, for the calls below and close(). */
 int sysfs_dir(int at, const char *path);

@@ -171,6 +171,19 @@ static int do_futex(au32 *word, int op, uint32_t val)
 
 /* ---- liburing ---- */
 
+static int do_uring_init(unsigned entries, struct io_uring *ring,
+                         struct io_uring_params *params)
+{
+	int rc = io_uring_queue_init_params(entries, ring, params);
+
+	if (rc)
+		return rc;
+	rc = io_uring_ring_dontfork(ring);
+	if (rc)
+		io_uring_queue_exit(ring);
+	return rc;
+}
+
 static int do_uring_knows(struct io_uring *ring, int opcode)
 {
 	struct io_uring_probe *p = io_uring_get_probe_ring(ring);
@@ -214,7 +227,7 @@ const struct sys_table sys_kernel = {
         .huge_free = do_huge_free,
         .thread_create = do_thread_create,
         .futex = do_futex,
-        .uring_init = io_uring_queue_init_params,
+        .uring_init = do_uring_init,
         .uring_exit = io_uring_queue_exit,
         .uring_knows = do_uring_knows,
         .uring_submit = do_uring_submit,

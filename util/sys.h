@@ -61,6 +61,7 @@ struct sys_table {
 	int (*futex)(au32 *word, int op, uint32_t val);
 
 	/* ---- liburing ---- */
+	/* Its shared memory is absent in a child. */
 	int (*uring_init)(unsigned entries, struct io_uring *ring,
 	                  struct io_uring_params *params);
 	void (*uring_exit)(struct io_uring *ring);

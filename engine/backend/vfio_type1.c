@@ -127,6 +127,9 @@ static int detach_locked(struct t1 *t1, struct sluice_group *group, bool drop)
 	if (rc == -EBUSY)
 		return msg_lit(rc, "devices of the group are open: close their "
 		                   "descriptors first");
+	/* The kernel has taken it out: its devices are gone. */
+	if (rc == -EINVAL)
+		rc = 0;
 	if (rc < 0)
 		return msg_fmt(rc, "VFIO_GROUP_UNSET_CONTAINER: %s",
 		               msg_errname(rc));
@@ -297,10 +300,11 @@ static const struct backend_ops t1_ops = {
 
 static int why_no_container(int rc)
 {
-	if (rc == -ENOENT || rc == -ENODEV)
-		return msg_lit(rc, "no " CONTAINER ": run `modprobe vfio-pci` "
-		                   "and `modprobe vfio_iommu_type1`, and check "
-		                   "that the IOMMU is on");
+	if (rc == -ENOENT || rc == -ENODEV || rc == -ENXIO)
+		return msg_lit(rc == -ENXIO ? -ENODEV : rc,
+		               "no " CONTAINER ": run `modprobe vfio-pci` "
+		               "and `modprobe vfio_iommu_type1`, and check "
+		               "that the IOMMU is on");
 	if (rc == -EACCES || rc == -EPERM)
 		return msg_lit(rc, "no permission to open " CONTAINER
 		                   ": run as root, or give this user access to "
@@ -316,15 +320,20 @@ static int open_container(struct t1 *t1)
 		return why_no_container(rc);
 	t1->fd = rc;
 	rc = t1_ioctl(t1, t1->fd, VFIO_GET_API_VERSION, NULL);
+	if (rc < 0)
+		return msg_fmt(-ENODEV,
+		               CONTAINER " is no VFIO container (%s): run "
+		                         "`modprobe vfio`",
+		               msg_errname(rc));
 	if (rc != VFIO_API_VERSION)
-		return msg_fmt(rc < 0 ? rc : -ENODEV,
+		return msg_fmt(-ENODEV,
 		               "VFIO API version %d instead of %d: this kernel "
 		               "is not understood",
 		               rc, VFIO_API_VERSION);
 	rc = t1_ioctl(t1, t1->fd, VFIO_CHECK_EXTENSION,
 	              (void *)(uintptr_t)VFIO_TYPE1v2_IOMMU);
 	if (rc <= 0)
-		return msg_lit(rc < 0 ? rc : -ENODEV,
+		return msg_lit(-ENODEV,
 		               "this kernel offers no VFIO type1 v2 IOMMU: run "
 		               "`modprobe vfio_iommu_type1`");
 	return 0;

@@ -53,8 +53,9 @@ struct sluice_device_cfg {
  *
  * When somebody takes the device away (hot-unplug, or another driver is bound)
  * the lane gets SLUICE_OP_DEVICE_REQUEST, perhaps more than once, and the one
- * who asked waits. What to do: give the device no more work, stop it or
- * sluice_device_reset() it, sluice_unmap() what only it used, sluice_drain(),
+ * who asked waits. What to do: give the device no more work, stop its DMA
+ * (through its registers, or sluice_device_bus_master() with 0; the kernel does
+ * not reset it meanwhile), sluice_unmap() what only it used, sluice_drain(),
  * then sluice_device_close(), sluice_domain_detach() and sluice_group_close().
  * After a surprise removal the order is the same; registers then read as ones
  * and calls fail, which sluice_device_close() overlooks.
@@ -114,7 +115,8 @@ SLUICE_API int sluice_device_fd(const struct sluice_device *dev);
  *
  * Thread: control. Blocks: yes, up to seconds. Returns: 0; -EOPNOTSUPP when
  * the device has no reset of its own; -EAGAIN when the kernel is busy with the
- * device: try again; -EPERM in a child; or what the kernel answered.
+ * device: try again, or, after SLUICE_OP_DEVICE_REQUEST, do without; -EPERM in
+ * a child; or what the kernel answered.
  */
 SLUICE_API SLUICE_MUST_CHECK int sluice_device_reset(struct sluice_device *dev);
 

@@ -78,7 +78,7 @@ struct sluice_group_set;
  * Returns: 0; -ENOENT or -ENOTDIR when root is no folder; -EACCES; -EBADMSG
  * for a malformed reserved_regions file (a range that cannot be read must not
  * be taken for usable); -E2BIG for more entries than any kernel makes;
- * -ENOMEM.
+ * -EMFILE, -ENFILE, -ENOMEM; or what the kernel answered when sysfs was read.
  */
 SLUICE_API SLUICE_MUST_CHECK int sluice_groups_read(
         const char *root, struct sluice_group_set **ret_set);
@@ -182,7 +182,7 @@ struct sluice_group;
  * -EBUSY   another process, or this one, has the group open already
  * -EBADMSG sysfs holds something that no kernel writes
  * -ENOTTY  the device node is not a VFIO group
- * -EMFILE, -ENFILE, -ENOMEM
+ * -EMFILE, -ENFILE, -ENOMEM; or what the kernel answered when sysfs was read
  */
 SLUICE_API SLUICE_MUST_CHECK int sluice_group_open(
         const char *bdf, const struct sluice_group_cfg *cfg,

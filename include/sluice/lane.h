@@ -108,7 +108,8 @@ SLUICE_API const char *sluice_completion_text(
  * those of others; returns IOVAs and pages whose ticket has passed; collects
  * completions. Completions that do not fit wait for the next call.
  *
- * Thread: lane. Blocks: never. Returns: completions written to out.
+ * Thread: lane. Blocks: never. Returns: completions written to out; 0 in a
+ * child of the engine's process when the lane has kernel backends.
  */
 SLUICE_API uint32_t sluice_poll(struct sluice_lane *lane,
                                 struct sluice_completion *out, uint32_t max);
