@@ -31,19 +31,19 @@ guest() {
 		vm_fail "mappings were shared"
 	vm_no_faults
 
-	stress --ios 10000 --queues 4 --depth 32 --per-io-map burst
-	[ "$(number kernel-calls)" -lt 2000 ] || vm_fail "bursts were split"
-	stress --ios 10000 --queues 4 --depth 32 --per-io-map arena
+	stress --ios 5000 --queues 4 --depth 32 --per-io-map burst
+	[ "$(number kernel-calls)" -lt 1000 ] || vm_fail "bursts were split"
+	stress --ios 5000 --queues 4 --depth 32 --per-io-map arena
 	vm_says ' kernel-calls 0 '
-	stress --ios 5000 --queues 4 --depth 20
+	stress --ios 2000 --queues 4 --depth 20
 	# Transfers of 17 pages: one descriptor, or a list of 16 entries.
-	stress --ios 1000 --queues 2 --depth 16 --bytes 69632
-	stress --ios 1000 --queues 2 --depth 16 --bytes 69632 --prp
+	stress --ios 500 --queues 2 --depth 16 --bytes 69632
+	stress --ios 500 --queues 2 --depth 16 --bytes 69632 --prp
 	vm_no_faults
 
 	# The comparison can fail: what the journal knows is overwritten.
 	journal=$TMPDIR/journal
-	stress --ios 3000 --depth 16 --journal "$journal"
+	stress --ios 2000 --depth 16 --irq --journal "$journal"
 	vm_run 0 "$nvme_rw" $VM_NVME0 stress --check --irq --journal "$journal"
 	vm_run 0 "$nvme_rw" $VM_NVME0 write 0 --pattern 1 --blocks 32768
 	vm_run 1 "$nvme_rw" $VM_NVME0 stress --check --irq --journal "$journal"

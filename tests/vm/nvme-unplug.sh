@@ -10,8 +10,9 @@
 
 journal=/dev/shm/journal
 
+# More is in the journal than its header.
 begun() {
-	[ -n "$(tr -d '\000' <"$journal" | tail -c +10)" ]
+	[ -n "$(tr -d '\000' <"$journal" | tail -c +12)" ]
 }
 
 # unplug WORDS…: of the stress that is interrupted.
@@ -20,10 +21,11 @@ unplug() {
 	rm -f "$journal"
 	"$nvme_rw" $VM_HP0 stress --verify --journal "$journal" --seconds 100 \
 		"$@" >"$TMPDIR/said" 2>&1 &
+	pid=$! # the monitor's first use starts a process too
 	vm_await "no I/O begins: $(cat "$TMPDIR/said")" begun
 	vm_host "device_del hp0"
 	status=0
-	wait $! || status=$?
+	wait $pid || status=$?
 	vm_text=$(cat "$TMPDIR/said")
 	printf '%s\n' "$vm_text"
 	[ "$status" = 3 ] || vm_fail "exit status $status, expected 3"
