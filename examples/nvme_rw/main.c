@@ -237,10 +237,12 @@ static int identify(struct rig *r)
 
 	printf("model      %s\nserial     %s\nfirmware   %s\n"
 	       "nvme       %u.%u\nblocks     %" PRIu64 "\nblock-size %u\n"
-	       "max-transfer %u\n",
+	       "max-transfer %u\nqueues     %u\ndepth      %u\n"
+	       "data       %s\n",
 	       i->model, i->serial, i->firmware, i->version >> 16,
 	       i->version >> 8 & 0xff, i->nr_blocks, i->block_size,
-	       i->max_transfer);
+	       i->max_transfer, i->max_queues, i->max_depth,
+	       i->sgl ? "SGLs" : "PRPs");
 	return 0;
 }
 
