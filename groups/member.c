@@ -84,6 +84,21 @@ static int read_driver(struct grp_mem *mem, int dir,
 	return 0;
 }
 
+/* What it hangs on, and who translates for it. */
+static int read_place(struct grp_mem *mem, int at, int dir, const char *path,
+                      struct sluice_group_member *m)
+{
+	char bdf[GRP_BDF_LEN];
+	int rc = sysfs_link_above(mem, at, path, &m->parent);
+
+	if (m->parent && !grp_bdf_parse(m->parent, bdf))
+		m->parent = NULL;
+	if (rc || dir < 0)
+		return rc;
+	rc = sysfs_link_name(mem, dir, "iommu", &m->iommu);
+	return sysfs_lacking(rc) ? rc : 0;
+}
+
 int grp_read_member(struct grp_mem *mem, int at, const char *path,
                     const char *fallback, struct sluice_group_member *ret)
 {
@@ -108,6 +123,8 @@ int grp_read_member(struct grp_mem *mem, int at, const char *path,
 		m.bus = "pci";
 	if (dir >= 0 && m.is_pci)
 		rc = read_ids(dir, &m);
+	if (rc == 0)
+		rc = read_place(mem, at, dir, path, &m);
 	if (rc == 0)
 		*ret = m;
 out:

@@ -14,16 +14,9 @@
 #include "groups/mem.h"
 #include "groups/parse.h"
 #include "groups/read.h"
+#include "groups/set.h"
 #include "groups/sysfs.h"
 #include "util/util.h"
-
-struct sluice_group_set {
-	struct grp_mem mem;
-	struct sluice_group_info *groups;
-	struct sluice_group_member *ungrouped;
-	uint32_t nr_groups;
-	uint32_t nr_ungrouped;
-};
 
 static int by_id(const void *a, const void *b)
 {
@@ -173,4 +166,10 @@ const struct sluice_group_member *sluice_groups_ungrouped(
         const struct sluice_group_set *set, uint32_t n)
 {
 	return set && n < set->nr_ungrouped ? &set->ungrouped[n] : NULL;
+}
+
+const char *sluice_groups_ungrouped_reason(const struct sluice_group_set *set,
+                                           uint32_t n)
+{
+	return set && set->why && n < set->nr_ungrouped ? set->why[n] : NULL;
 }

@@ -66,6 +66,27 @@ int sysfs_link_name(struct grp_mem *mem, int at, const char *path,
 	return 0;
 }
 
+int sysfs_link_above(struct grp_mem *mem, int at, const char *path,
+                     const char **ret)
+{
+	char target[PATH_MAX];
+	ssize_t n = sys->readlinkat(at, path, target, sizeof(target) - 1);
+	char *last, *above;
+
+	*ret = NULL;
+	if (n <= 0)
+		return 0;
+	target[n] = '\0';
+	last = strrchr(target, '/');
+	if (!last)
+		return 0;
+	*last = '\0';
+	above = strrchr(target, '/');
+	above = above ? above + 1 : target;
+	*ret = grp_strdup(mem, above, strlen(above));
+	return *ret ? 0 : -ENOMEM;
+}
+
 static int by_name(const void *a, const void *b)
 {
 	const char *const *x = a, *const *y = b;

@@ -39,6 +39,11 @@ int sysfs_hex(int at, const char *path, uint64_t max, uint64_t *ret);
 int sysfs_link_name(struct grp_mem *mem, int at, const char *path,
                     const char **ret);
 
+/* The part before the last of a link's target, in mem: for a device, what it
+ * hangs on. NULL, and 0, when there is no such part or no link. -ENOMEM. */
+int sysfs_link_above(struct grp_mem *mem, int at, const char *path,
+                     const char **ret);
+
 /* Names in a folder, sorted, without those that begin with a dot; in mem.
  * -E2BIG when there are more than any kernel makes. */
 int sysfs_list(struct grp_mem *mem, int at, const char *path,

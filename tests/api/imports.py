@@ -21,7 +21,10 @@ PURE = {
     'memchr', 'memcmp', 'memcpy', 'memmove', 'memrchr', 'memset',
     'strchr', 'strcmp', 'strcspn', 'strerror', 'strerrorname_np', 'strlen',
     'strncmp', 'strnlen', 'strpbrk', 'strrchr', 'strstr', 'strtol', 'strtoul',
-    'strtoull', 'snprintf', 'vsnprintf', 'qsort', 'sigfillset',
+    'strtoull', 'snprintf', 'vsnprintf', 'sscanf', 'bsearch', 'qsort',
+    'sigfillset',
+    'fdt_check_full', 'fdt_getprop', 'fdt_node_check_compatible',
+    'fdt_parent_offset', 'fdt_path_offset',
     'rte_ring_get_memsize_elem', 'rte_ring_init',
 }
 # System calls that cannot fail where their arguments are right, or that only
