@@ -284,8 +284,8 @@ static bool check_args(struct args *a, int (**ret_simple)(struct rig *),
 int main(int argc, char **argv)
 {
 	int (*run)(struct rig *) = NULL;
-	/* A test or two needs a second queue; it costs a few pages. */
-	const struct nvme_cfg cfg = {.nr_queues = 2};
+	/* One command at a time; a test needs a second queue. */
+	const struct nvme_cfg cfg = {.nr_queues = 2, .depth = 2};
 	struct args args = {0};
 	struct rig rig;
 	bool two;
