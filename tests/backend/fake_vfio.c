@@ -110,6 +110,45 @@ void fake_vfio_set_ranges(const struct fake_vfio_range *range, uint32_t nr)
 	pthread_mutex_unlock(&lock);
 }
 
+void fake_vfio_set_memlock(uint64_t bytes)
+{
+	pthread_mutex_lock(&lock);
+	k.cfg.memlock = bytes;
+	pthread_mutex_unlock(&lock);
+}
+
+void fake_vfio_lock(uint64_t bytes)
+{
+	pthread_mutex_lock(&lock);
+	k.locked = bytes;
+	pthread_mutex_unlock(&lock);
+}
+
+void fake_vfio_others(uint32_t nr)
+{
+	pthread_mutex_lock(&lock);
+	k.others = nr;
+	pthread_mutex_unlock(&lock);
+}
+
+void fake_vfio_locked(uint64_t *ret_bytes, uint64_t *ret_limit)
+{
+	pthread_mutex_lock(&lock);
+	*ret_bytes = fake_type1_locked(&k);
+	*ret_limit = k.cfg.memlock ? k.cfg.memlock : UINT64_MAX;
+	pthread_mutex_unlock(&lock);
+}
+
+bool fake_vfio_counted(uint64_t va)
+{
+	bool counted;
+
+	pthread_mutex_lock(&lock);
+	counted = fake_type1_counted(&k, va);
+	pthread_mutex_unlock(&lock);
+	return counted;
+}
+
 uint32_t fake_vfio_open_fds(void)
 {
 	uint32_t n = 0;
@@ -403,6 +442,14 @@ void fake_vfio_gate_open(void)
 	pthread_mutex_unlock(&lock);
 }
 
+void fake_vfio_gate_next(void)
+{
+	pthread_mutex_lock(&lock);
+	gate = GATE_SHUT;
+	pthread_cond_broadcast(&moved);
+	pthread_mutex_unlock(&lock);
+}
+
 uint32_t fake_vfio_calls(unsigned long request)
 {
 	uint32_t n = 0;
@@ -413,49 +460,4 @@ uint32_t fake_vfio_calls(unsigned long request)
 			n += calls[i];
 	pthread_mutex_unlock(&lock);
 	return n;
-}
-
-uint32_t fake_vfio_mappings(struct fake_vfio_mapping *out, uint32_t max)
-{
-	uint32_t n = 0;
-
-	pthread_mutex_lock(&lock);
-	for (uint32_t i = 0; i < FAKE_CONTAINERS; i++)
-		for (uint32_t j = 0; j < k.container[i].nr; j++, n++)
-			if (n < max)
-				out[n] = k.container[i].map[j];
-	pthread_mutex_unlock(&lock);
-	return n;
-}
-
-bool fake_vfio_reach(uint64_t iova, uint64_t *ret_va, uint32_t *ret_flags)
-{
-	bool found = false;
-
-	pthread_mutex_lock(&lock);
-	for (uint32_t i = 0; i < FAKE_CONTAINERS && !found; i++) {
-		const struct fake_container *c = &k.container[i];
-		uint32_t at = fake_type1_find(c, iova);
-
-		found = at < c->nr && c->map[at].iova <= iova;
-		if (found && ret_va)
-			*ret_va = c->map[at].va + (iova - c->map[at].iova);
-		if (found && ret_flags)
-			*ret_flags = c->map[at].flags;
-	}
-	pthread_mutex_unlock(&lock);
-	return found;
-}
-
-void fake_vfio_steal(uint64_t iova)
-{
-	pthread_mutex_lock(&lock);
-	for (uint32_t i = 0; i < FAKE_CONTAINERS; i++) {
-		struct fake_container *c = &k.container[i];
-		uint32_t at = fake_type1_find(c, iova);
-
-		if (at < c->nr && c->map[at].iova == iova)
-			fake_type1_remove(c, at, 1);
-	}
-	pthread_mutex_unlock(&lock);
 }
