@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * VFIO's regions of a PCI device: config space by read and write, BAR0 by
- * mmap. Knows nothing of NVMe and nothing of DMA mappings.
+ * mmap. Knows nothing of the device and nothing of DMA mappings.
  */
 #include "pci.h"
-#include "nvme.h"
+#include "e1000e.h"
 
 #include <errno.h>
 #include <linux/pci_regs.h>
