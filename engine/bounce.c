@@ -19,8 +19,8 @@
 #define DEFAULT_BYTES (4u << 20)
 
 _Static_assert(SLUICE_BOUNCE_MIN_SLOT == 1u << MIN_LG2, "two names differ");
-_Static_assert(SLUICE_BOUNCE_MAX_LEN <=
-                       SLUICE_BOUNCE_MIN_SLOT << STEP_LG2 * (MAX_SIZES - 1),
+_Static_assert(SLUICE_BOUNCE_MAX_LEN <= SLUICE_BOUNCE_MIN_SLOT
+                                                << STEP_LG2 * (MAX_SIZES - 1),
                "the longest slot has no size");
 
 /* The slots of one direction. */
@@ -189,8 +189,8 @@ int sluice_bounce_create(struct sluice_domain *domain,
 		c = *cfg;
 	c.bytes = c.bytes ? c.bytes : DEFAULT_BYTES;
 	c.max_len = c.max_len ? c.max_len : DEFAULT_MAX;
-	c.directions = c.directions ? c.directions
-	                            : SLUICE_BOUNCE_ALL_DIRECTIONS;
+	c.directions =
+	        c.directions ? c.directions : SLUICE_BOUNCE_ALL_DIRECTIONS;
 	rc = check_cfg(domain, &c);
 	if (rc)
 		return rc;

@@ -87,8 +87,7 @@ static void time_kernel_maps(struct sluice_domain *d, void *va,
 	if (iova_space_alloc(d->iova, max_len, SLUICE_PAGE_LG2, IOVA_ANY,
 	                     &iova))
 		return;
-	costs->map_page_ns =
-	        time_kernel(d, iova, va, SLUICE_PAGE_SIZE, &stuck);
+	costs->map_page_ns = time_kernel(d, iova, va, SLUICE_PAGE_SIZE, &stuck);
 	if (costs->map_page_ns)
 		costs->map_max_ns = time_kernel(d, iova, va, max_len, &stuck);
 	if (!costs->map_max_ns)

@@ -119,7 +119,7 @@ struct sluice_bounce_buf {
 	sluice_iova_t iova; /* for the device */
 	void *va;
 	uint64_t len;
-	void *slot;     /* NULL: mapped itself */
+	void *slot;    /* NULL: mapped itself */
 	uint32_t prot; /* 0: neither copied nor mapped */
 	uint32_t size; /* which of the sizes of slots */
 };

@@ -99,13 +99,13 @@ static void from_device(void **state)
 			assert_int_equal(dev(&g, 0, bytes, 1, SLUICE_READ),
 			                 -EACCES);
 		else
-			assert_true(device_sees_zero(g.r.view, g.buf.iova,
-			                             1024));
+			assert_true(
+			        device_sees_zero(g.r.view, g.buf.iova, 1024));
 		assert_int_equal(dev(&g, 5, bytes, 90, SLUICE_WRITE), 90);
 		assert_int_equal(g.page[15], 'c');
-		assert_int_equal(sluice_bounce_unmap(g.r.view, g.b, &g.buf, ALL,
-		                                     0, &t),
-		                 0);
+		assert_int_equal(
+		        sluice_bounce_unmap(g.r.view, g.b, &g.buf, ALL, 0, &t),
+		        0);
 		assert_true(sluice_ticket_passed(g.r.view, t));
 		assert_int_equal(g.page[9], 'c');
 		assert_int_equal(g.page[10], 0); /* never written */
@@ -113,8 +113,8 @@ static void from_device(void **state)
 		assert_int_equal(g.page[109], 0);
 		assert_int_equal(g.page[110], 'c');
 		if (!f)
-			assert_true(device_sees_zero(g.r.view, g.buf.iova,
-			                             1024));
+			assert_true(
+			        device_sees_zero(g.r.view, g.buf.iova, 1024));
 		down(&g);
 	}
 }
@@ -174,9 +174,8 @@ static void syncs(void **state)
 		assert_int_equal(bmap(&g, g.page, 1000, prot), 0);
 		/* Towards the device. */
 		memset(g.page + 10, 'n', 20);
-		assert_int_equal(sluice_bounce_sync_for_device(g.b, &g.buf, 15,
-		                                               10),
-		                 0);
+		assert_int_equal(
+		        sluice_bounce_sync_for_device(g.b, &g.buf, 15, 10), 0);
 		if (prot & SLUICE_READ) {
 			assert_int_equal(dev(&g, 10, got, 20, SLUICE_READ), 20);
 			assert_memory_equal(got, "cccccnnnnnnnnnnccccc", 20);
@@ -193,9 +192,8 @@ static void syncs(void **state)
 		/* At the edges. */
 		assert_int_equal(
 		        sluice_bounce_sync_for_cpu(g.b, &g.buf, 1000, 0), 0);
-		assert_int_equal(sluice_bounce_sync_for_device(g.b, &g.buf, 0,
-		                                               1000),
-		                 0);
+		assert_int_equal(
+		        sluice_bounce_sync_for_device(g.b, &g.buf, 0, 1000), 0);
 		assert_int_equal(bunmap(&g, 0), 0);
 	}
 	down(&g);
@@ -253,9 +251,8 @@ static void odd_sizes(void **state)
 
 static void slots_run_out(void **state)
 {
-	const struct sluice_bounce_cfg cfg = {.bytes = 4 * SMALL,
-	                                      .max_len = SMALL,
-	                                      .break_even = NEVER_MAP};
+	const struct sluice_bounce_cfg cfg = {
+	        .bytes = 4 * SMALL, .max_len = SMALL, .break_even = NEVER_MAP};
 	struct sluice_bounce_buf more[200] = {{0}};
 	uint32_t nr = 0;
 	struct brig g;
