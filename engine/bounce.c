@@ -116,16 +116,17 @@ static int pool_open(struct sluice_bounce *b,
 	return rc;
 }
 
-static int learn_costs(struct sluice_bounce *b, void *slot,
+static int learn_costs(struct sluice_bounce *b, void *slot, bool maps,
                        struct bounce_costs *c)
 {
-	int rc = bounce_measure(b->domain, slot, b->max_len, c);
+	int rc = bounce_measure(b->domain, slot, b->max_len, maps, c);
 
 	if (rc)
 		return rc;
 	b->words = c->words;
-	st_rlx(&b->break_even, bounce_break_even(c, b->max_len));
-	if (!c->map_page_ns)
+	if (maps)
+		st_rlx(&b->break_even, bounce_break_even(c, b->max_len));
+	if (maps && !c->map_page_ns)
 		domain_log(b->domain, SLUICE_LOG_WARN,
 		           "bounce: the kernel refused scratch memory, so what "
 		           "a mapping costs is not known: all that fits is "
@@ -168,8 +169,8 @@ static int bounce_init(struct sluice_bounce *b,
 	for (uint32_t prot = SLUICE_READ; prot <= SLUICE_RW && !rc; prot++)
 		if (cfg->directions & 1u << prot)
 			rc = pool_open(b, cfg, prot);
-	if (!rc && !cfg->break_even)
-		rc = learn_costs(b, first_slot(b), &costs);
+	if (!rc)
+		rc = learn_costs(b, first_slot(b), !cfg->break_even, &costs);
 	b->info.max_len = b->max_len;
 	b->info.write_only = b->write_only;
 	return rc;

@@ -24,11 +24,12 @@ struct bounce_costs {
 	uint64_t map_page_ns, map_max_ns;
 };
 
-/* Everything but the copies: as it is learnt without measuring. */
+/* Finds out about write_only. */
 int bounce_learn(struct sluice_domain *domain, struct bounce_costs *costs);
-/* Adds the times. slot: max_len bytes, zero before and after. -ENOMEM. */
+/* Adds what copies take and, if maps, what mappings take. slot: max_len bytes,
+ * zero before and after. -ENOMEM. */
 int bounce_measure(struct sluice_domain *domain, void *slot, uint64_t max_len,
-                   struct bounce_costs *costs);
+                   bool maps, struct bounce_costs *costs);
 /* The longest buffer, whole pages, for which a copy is not dearer than a
  * mapping: 0 when a page already is, UINT64_MAX when it never is. */
 uint64_t bounce_break_even(const struct bounce_costs *costs, uint64_t max_len);

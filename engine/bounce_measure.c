@@ -190,7 +190,7 @@ static int time_own_maps(struct sluice_domain *d, uint64_t max_len,
 }
 
 int bounce_measure(struct sluice_domain *d, void *slot, uint64_t max_len,
-                   struct bounce_costs *costs)
+                   bool maps, struct bounce_costs *costs)
 {
 	uint64_t len = max_u64(4 * max_len, COPY_BYTES);
 	void *from = mmap(NULL, len, PROT_READ | PROT_WRITE,
@@ -199,17 +199,16 @@ int bounce_measure(struct sluice_domain *d, void *slot, uint64_t max_len,
 
 	if (from == MAP_FAILED)
 		return msg_lit(-ENOMEM, "no memory to measure copies with: "
-		                        "give break_even, or a smaller "
-		                        "max_len");
+		                        "give a smaller max_len");
 	/* Pages of its own: unwritten memory is one page of zeroes. */
 	for (uint64_t i = 0; i < len; i += SLUICE_PAGE_SIZE)
 		((volatile char *)from)[i] = 1;
 	time_copies(slot, from, max_len, costs);
-	if (d->be) {
+	if (maps && d->be) {
 		pthread_mutex_lock(&d->lock);
 		time_kernel_maps(d, from, max_len, costs);
 		pthread_mutex_unlock(&d->lock);
-	} else {
+	} else if (maps) {
 		rc = time_own_maps(d, max_len, costs);
 	}
 	munmap(from, len);

@@ -99,6 +99,7 @@ static void close_domain(struct matrix_rig *rig)
 static int turn_raw(struct matrix_rig *rig, uint32_t time)
 {
 	int rc = bench_raw_open(rig->opts->device, &rig->raw);
+	if (getenv("MXDBG")) fprintf(stderr, "raw\n");
 
 	if (!rc)
 		rc = matrix_measure(rig, MATRIX_RAW, time);
@@ -218,7 +219,7 @@ int bench_matrix(const struct bench_opts *opts)
 	for (uint32_t i = 0; i < m->nr_cells && !rc; i++) {
 		tool_progress(&progress, "bench: cell %u of %u", i,
 		              m->nr_cells);
-		rc = cell_run(m, &m->cell[i]);
+		{ if (getenv("SLUICE_MXDBG")) {matrix_print(stderr, m);} rc = cell_run(m, &m->cell[i]);}
 	}
 	tool_progress_end(&progress);
 	if (!rc && (!opts->json || strcmp(opts->json, "-")))

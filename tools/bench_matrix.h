@@ -10,7 +10,7 @@
 #include "tools/bench.h"
 #include "tools/bench_raw.h"
 
-#define MATRIX_TIMES 3 /* each way of a cell is measured so often */
+#define MATRIX_TIMES 5 /* each way of a cell is measured so often */
 #define MATRIX_MAX_CELLS (12 * BENCH_MAX_COUNTS + 1)
 
 /* In the order of the table. */
@@ -29,8 +29,9 @@ struct matrix_cell {
 	uint64_t len;
 	uint32_t depth; /* buffers of a round */
 	uint32_t lanes;
-	/* Nanoseconds for one buffer, there and back, of all lanes together:
-	 * the wall clock over what all of them did. */
+	/* Nanoseconds for one buffer, there and back, in each turn. One lane:
+	 * its best half millisecond, or round when that is longer. Several: the
+	 * wall clock over what all of them did. */
 	double ns[MATRIX_WAYS][MATRIX_TIMES];
 	/* Of the last time: maps and unmaps that reached the kernel, for one
 	 * buffer. */
@@ -63,7 +64,7 @@ struct matrix_rig {
 int matrix_measure(struct matrix_rig *rig, enum matrix_way way, uint32_t time);
 
 const char *matrix_way_name(enum matrix_way way);
-/* Of all times, the middle. */
+/* Of all turns, the best. */
 double matrix_ns(const struct matrix_cell *cell, enum matrix_way way);
 void matrix_print(FILE *to, const struct matrix *m);
 int matrix_json(const struct matrix *m);

@@ -7,7 +7,6 @@
 #include "tools/tool.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 const char *matrix_way_name(enum matrix_way way)
 {
@@ -17,21 +16,14 @@ const char *matrix_way_name(enum matrix_way way)
 	return names[way];
 }
 
-static int by_size(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
 double matrix_ns(const struct matrix_cell *cell, enum matrix_way way)
 {
-	double v[MATRIX_TIMES];
+	double best = cell->ns[way][0];
 
-	for (int i = 0; i < MATRIX_TIMES; i++)
-		v[i] = cell->ns[way][i];
-	qsort(v, MATRIX_TIMES, sizeof(v[0]), by_size);
-	return v[MATRIX_TIMES / 2];
+	for (int i = 1; i < MATRIX_TIMES; i++)
+		if (cell->ns[way][i] < best)
+			best = cell->ns[way][i];
+	return best;
 }
 
 static double ratio(const struct matrix_cell *c, enum matrix_way way)
@@ -84,8 +76,8 @@ void matrix_print(FILE *to, const struct matrix *m)
 	for (uint32_t i = 0; i < m->nr_cells; i++)
 		row(to, &m->cell[i]);
 	fprintf(to,
-	        "raw: one MAP_DMA and one UNMAP_DMA for each buffer. Medians of "
-	        "%d.\n"
+	        "raw: one MAP_DMA and one UNMAP_DMA for each buffer. The best of "
+	        "%d turns.\n"
 	        "* longer than the break-even, so mapped: ",
 	        MATRIX_TIMES);
 	if (b->break_even == UINT64_MAX)

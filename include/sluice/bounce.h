@@ -68,10 +68,11 @@ struct sluice_bounce_cfg {
  * sluice_bounce_create() - slots on a domain, and what copies cost here.
  * @cfg: NULL or zeroes: the defaults
  *
- * One mapping for each direction. Unless cfg->break_even is given, copies of
- * several lengths are timed against mapping and unmapping: on a kernel backend
- * by doing so, about ten times each, with scratch memory; on a soft domain
- * with an engine of its own. That takes some milliseconds.
+ * One mapping for each direction. Copies of two lengths are timed, and which
+ * way of copying is the faster; unless cfg->break_even is given, mapping and
+ * unmapping as well: on a kernel backend by doing so, about ten times each,
+ * with scratch memory; on a soft domain with an engine of its own. That takes
+ * some milliseconds.
  *
  * Thread: control. Blocks: yes. Owns: the caller, until
  * sluice_bounce_destroy(); the domain cannot be destroyed before.
@@ -98,9 +99,9 @@ struct sluice_bounce_info {
 	uint32_t directions; /* that have slots */
 	/* from-device slots cannot be read by devices */
 	uint32_t write_only;
-	/* What was measured; all 0 when cfg->break_even was given, and the
-	 * maps alone when the kernel refused the scratch memory. Of both ways,
-	 * there and back: copy in and wiping, map and unmap. */
+	/* What was measured, there and back: copy in and wiping, map and
+	 * unmap. The latter are 0 when cfg->break_even was given, or when the
+	 * kernel refused the scratch memory. */
 	uint64_t copy_page_ns, copy_max_ns; /* 4 KiB, and max_len */
 	uint64_t map_page_ns, map_max_ns;
 };
