@@ -172,6 +172,9 @@ int bench_run(const struct bench_opts *opts, uint32_t threads,
 uint32_t bench_cpus(void);
 /* The nth of them, counted round. */
 void bench_pin_to(uint32_t n);
+/* All but the first n of them, or, when there are no others, all. Threads that
+ * are created from here on begin there. */
+void bench_pin_beyond(uint32_t n);
 
 /* ---- bench_others.c ---- */
 /* Who is measured beside us, from opts->against. TOOL_OK or TOOL_USAGE. */

@@ -167,10 +167,9 @@ static ALWAYS_INLINE int unmap_one(struct bench_worker *w, struct how_to h,
 	case HOW_RAW:
 		return bench_raw_unmap(&w->rig->raw, w->iova[i], len);
 	case HOW_BOUNCE:
-		return sluice_bounce_unmap(w->view, w->rig->bounce,
-		                           &w->bounced[i],
-		                           SLUICE_BOUNCE_USED_ALL, cookie,
-		                           NULL);
+		return sluice_bounce_unmap(
+		        w->view, w->rig->bounce, &w->bounced[i],
+		        SLUICE_BOUNCE_USED_ALL, cookie, NULL);
 	case HOW_NAIVE_ARENA:
 		naive_slots_put(w->rig->naive_slots, w->slot[i]);
 		return 0;

@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 #define KIB UINT64_C(1024)
-#define LARGE (32 * KIB * KIB) /* of the one large map */
+#define MEMORY (16 * KIB * KIB) /* below all buffers; they share it */
+#define LARGE (32 * KIB * KIB)  /* of the one large map */
 
 static int refused(const char *what, int rc)
 {
@@ -67,6 +68,8 @@ static int open_slots(struct matrix_rig *rig,
 	        .bytes = 4 * (slots(c) + 16) *
 	                 (c->len > 64 * KIB ? 64 * KIB : c->len),
 	        .break_even = known->break_even ? known->break_even : 1,
+	        .directions =
+	                SLUICE_BOUNCE_TO_DEVICE | SLUICE_BOUNCE_FROM_DEVICE,
 	};
 	int rc = sluice_arena_create(rig->domain, &arena, &rig->arena);
 
@@ -99,7 +102,6 @@ static void close_domain(struct matrix_rig *rig)
 static int turn_raw(struct matrix_rig *rig, uint32_t time)
 {
 	int rc = bench_raw_open(rig->opts->device, &rig->raw);
-	if (getenv("MXDBG")) fprintf(stderr, "raw\n");
 
 	if (!rc)
 		rc = matrix_measure(rig, MATRIX_RAW, time);
@@ -116,8 +118,9 @@ static int turn_strict(struct matrix_rig *rig,
 		rc = matrix_measure(rig, MATRIX_SINGLE, time);
 	if (!rc)
 		rc = matrix_measure(rig, MATRIX_BURST, time);
-	/* The large one is alone with raw. */
-	if (!rc && rig->cell->len < LARGE)
+	/* The large one is alone with raw. Slots of 2 MiB are much memory to
+	 * fill with zeroes: they are there in the first turn only. */
+	if (!rc && rig->cell->len <= (time ? 64 * KIB : LARGE - 1))
 		rc = open_slots(rig, known);
 	if (!rc && rig->bounce)
 		rc = matrix_measure(rig, MATRIX_BOUNCE, time);
@@ -137,16 +140,45 @@ static int turn_lazy(struct matrix_rig *rig, uint32_t time)
 	return rc;
 }
 
+/* Pools lie on large pages, what is scattered on small ones. */
+static int open_memory(struct matrix_rig *rig)
+{
+	struct matrix_cell *c = rig->cell;
+	uint64_t len = c->depth * c->len;
+	void *p = MAP_FAILED;
+
+	len = (len + MATRIX_HUGE - 1) & ~(uint64_t)(MATRIX_HUGE - 1);
+	rig->memory_len = len < MEMORY ? len : MEMORY;
+	rig->memory = memfd_create("sluice-bench", MFD_CLOEXEC | MFD_HUGETLB);
+	if (!c->scattered && rig->memory >= 0 &&
+	    !ftruncate(rig->memory, (off_t)rig->memory_len))
+		p = mmap(NULL, rig->memory_len, PROT_READ | PROT_WRITE,
+		         MAP_SHARED | MAP_POPULATE, rig->memory, 0);
+	c->huge = p != MAP_FAILED;
+	if (c->huge) {
+		munmap(p, rig->memory_len);
+		return TOOL_OK;
+	}
+	if (rig->memory >= 0)
+		close(rig->memory);
+	rig->memory = memfd_create("sluice-bench", MFD_CLOEXEC);
+	if (rig->memory < 0 || ftruncate(rig->memory, (off_t)rig->memory_len))
+		return tool_failed(BENCH_CMD, "no memory for buffers: %s",
+		                   strerror(errno));
+	return TOOL_OK;
+}
+
 static int cell_run(struct matrix *m, struct matrix_cell *c)
 {
 	struct matrix_rig rig = {.opts = m->opts, .cell = c};
 	int rc = TOOL_OK;
 
-	rig.memory = memfd_create("sluice-bench", MFD_CLOEXEC);
-	if (rig.memory < 0 ||
-	    ftruncate(rig.memory, (off_t)(c->depth * c->len)))
-		return tool_failed(BENCH_CMD, "no memory for buffers: %s",
-		                   strerror(errno));
+	/* The helper of a domain begins where the domain is created. Left to
+	 * itself a kernel may put it onto the processor of the lane that wakes
+	 * it, and neither gets on. */
+	rig.pinned = m->opts->pin != BENCH_PIN_NO && c->lanes < bench_cpus();
+	bench_pin_beyond(rig.pinned ? c->lanes : 0);
+	rc = open_memory(&rig);
 	c->copied = c->len <= m->bounce.break_even && c->len <= 64 * KIB;
 	for (uint32_t i = 0; i < MATRIX_TIMES && !rc; i++) {
 		rc = turn_raw(&rig, i);
@@ -155,7 +187,8 @@ static int cell_run(struct matrix *m, struct matrix_cell *c)
 		if (!rc)
 			rc = turn_lazy(&rig, i);
 	}
-	close(rig.memory);
+	if (rig.memory >= 0)
+		close(rig.memory);
 	return rc;
 }
 
@@ -219,7 +252,7 @@ int bench_matrix(const struct bench_opts *opts)
 	for (uint32_t i = 0; i < m->nr_cells && !rc; i++) {
 		tool_progress(&progress, "bench: cell %u of %u", i,
 		              m->nr_cells);
-		{ if (getenv("SLUICE_MXDBG")) {matrix_print(stderr, m);} rc = cell_run(m, &m->cell[i]);}
+		rc = cell_run(m, &m->cell[i]);
 	}
 	tool_progress_end(&progress);
 	if (!rc && (!opts->json || strcmp(opts->json, "-")))

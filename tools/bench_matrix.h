@@ -10,7 +10,8 @@
 #include "tools/bench.h"
 #include "tools/bench_raw.h"
 
-#define MATRIX_TIMES 5 /* each way of a cell is measured so often */
+#define MATRIX_HUGE (2u << 20) /* a large page */
+#define MATRIX_TIMES 3 /* each way of a cell is measured so often */
 #define MATRIX_MAX_CELLS (12 * BENCH_MAX_COUNTS + 1)
 
 /* In the order of the table. */
@@ -36,6 +37,7 @@ struct matrix_cell {
 	/* Of the last time: maps and unmaps that reached the kernel, for one
 	 * buffer. */
 	double calls[MATRIX_WAYS];
+	int huge;   /* the memory is hugetlb pages */
 	int copied; /* bounce: 0 it was mapped, being beyond the break-even */
 };
 
@@ -56,7 +58,10 @@ struct matrix_rig {
 	struct sluice_group *group;
 	struct sluice_arena *arena;
 	struct sluice_bounce *bounce;
-	int memory; /* what lies below the buffers of every lane */
+	int pinned; /* each lane to a processor, the helper to the rest */
+	/* What lies below the buffers of every lane. */
+	int memory;
+	uint64_t memory_len;
 };
 
 /* One lane's part of the rate of one way: its thread makes rounds for so long.
@@ -64,7 +69,7 @@ struct matrix_rig {
 int matrix_measure(struct matrix_rig *rig, enum matrix_way way, uint32_t time);
 
 const char *matrix_way_name(enum matrix_way way);
-/* Of all turns, the best. */
+/* Of the turns in which it was measured, the best; 0: in none. */
 double matrix_ns(const struct matrix_cell *cell, enum matrix_way way);
 void matrix_print(FILE *to, const struct matrix *m);
 int matrix_json(const struct matrix *m);

@@ -14,8 +14,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define SLICE_NS UINT64_C(12000000) /* of one way, at least */
-#define CLOCK_NS UINT64_C(500000)   /* between two looks at the clock */
+#define SLICE_NS UINT64_C(15000000) /* of one way, at least */
+#define CLOCK_NS UINT64_C(50000)    /* between two looks at the clock */
+#define HUGE ((uintptr_t)MATRIX_HUGE)
 #define RAW_IOVA (UINT64_C(1) << 32)
 
 struct lane {
@@ -26,8 +27,9 @@ struct lane {
 	pthread_barrier_t *gate;
 	struct sluice_lane *lane;
 	struct sluice_view *view;
-	char *window;
-	uint64_t window_len;
+	char *window; /* where buffers begin */
+	void *mapped;
+	uint64_t mapped_len;
 	/* depth entries each */
 	char **va;
 	uint64_t *iova;
@@ -35,6 +37,7 @@ struct lane {
 	struct sluice_bounce_buf *bounced;
 	struct iovec *iov;
 	uint64_t outstanding; /* completions to come */
+	uint32_t turn;        /* of a round with one buffer: its direction */
 	uint64_t pairs, ns;
 	double best; /* nanoseconds of a pair, in the best chunk */
 	int rc;
@@ -42,13 +45,12 @@ struct lane {
 
 static uint32_t prot_of(const struct lane *l, uint32_t i)
 {
-	static const uint32_t prot[] = {SLUICE_RW, SLUICE_READ, SLUICE_WRITE};
+	static const uint32_t prot[] = {0, SLUICE_READ, SLUICE_WRITE};
 
-	/* A driver's buffers go one way or the other. */
-	if (l->rig->opts->direction == 0 && l->way == MATRIX_BOUNCE)
-		return prot[1 + i % 2];
-	/* The default format has no write-only pages. */
-	return l->rig->opts->direction == 1 ? SLUICE_READ : SLUICE_RW;
+	/* A driver's buffers go one way or the other: half of them each. */
+	if (l->way == MATRIX_BOUNCE)
+		return prot[1 + (i + l->turn) % 2];
+	return SLUICE_RW;
 }
 
 /* Nothing else is to be done: others may have the processor after a while. */
@@ -113,8 +115,8 @@ static void round_single(struct lane *l)
 	}
 	await(l, 0);
 	for (uint32_t i = 0; i < c->depth && !l->rc; i++)
-		while (again(l, sluice_unmap(l->view, l->iova[i], c->len, 0,
-		                             NULL)))
+		while (again(
+		        l, sluice_unmap(l->view, l->iova[i], c->len, 0, NULL)))
 			;
 	await(l, 0);
 }
@@ -124,8 +126,8 @@ static void round_burst(struct lane *l)
 	const struct matrix_cell *c = l->rig->cell;
 	struct sluice_map_req req = {.prot = prot_of(l, 0)};
 
-	while (again(l, sluice_map_sg(l->view, &req, l->iov, c->depth,
-	                              l->iova)))
+	while (again(l,
+	             sluice_map_sg(l->view, &req, l->iov, c->depth, l->iova)))
 		;
 	await(l, 0);
 	if (l->rc)
@@ -155,6 +157,7 @@ static void round_bounce(struct lane *l)
 			;
 	if (l->outstanding)
 		await(l, 0);
+	l->turn++;
 }
 
 static void round_arena(struct lane *l)
@@ -188,8 +191,8 @@ static void round_lazy(struct lane *l)
 	else
 		sluice_poll(l->lane, NULL, 0);
 	for (uint32_t i = 0; i < c->depth && !l->rc; i++)
-		while (again(l, sluice_unmap(l->view, l->iova[i], c->len, 0,
-		                             NULL)))
+		while (again(
+		        l, sluice_unmap(l->view, l->iova[i], c->len, 0, NULL)))
 			;
 }
 
@@ -203,34 +206,58 @@ static void rounds(struct lane *l, uint64_t nr)
 		round[l->way](l);
 }
 
-/* Every buffer has memory of its own addresses; what lies below is the same
- * for all lanes, so that many large ones fit. */
+/* A part of the window, on the same memory as other parts and lanes: so many
+ * large buffers fit, and nothing is filled with zeroes again and again. */
+static int back(struct lane *l, uint64_t at, uint64_t len, uint64_t off)
+{
+	void *p = mmap(l->window + at, len, PROT_READ | PROT_WRITE,
+	               MAP_SHARED | MAP_FIXED | MAP_POPULATE, l->rig->memory,
+	               (off_t)(off % l->rig->memory_len));
+
+	return p == MAP_FAILED ? -ENOMEM : 0;
+}
+
+/* Contiguous: one large page after another. */
+static int back_all(struct lane *l, uint64_t len)
+{
+	uint64_t step = l->rig->memory_len;
+	int rc = 0;
+
+	for (uint64_t at = 0; at < len && !rc; at += step)
+		rc = back(l, at, step, 0);
+	return rc;
+}
+
 static int place_buffers(struct lane *l)
 {
 	const struct matrix_cell *c = l->rig->cell;
 	uint64_t stride = (c->scattered ? 2 : 1) * c->len;
+	uint64_t need = stride * c->depth;
 	uint32_t step = c->scattered && c->depth > 2 ? 5 : 1;
+	int rc = 0;
 
-	l->window_len = stride * c->depth;
-	l->window = mmap(NULL, l->window_len, PROT_NONE,
+	/* Room to begin at a large page, and to end with the memory. */
+	l->mapped_len = need + l->rig->memory_len + HUGE;
+	l->mapped = mmap(NULL, l->mapped_len, PROT_NONE,
 	                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (l->window == MAP_FAILED) {
-		l->window = NULL;
+	if (l->mapped == MAP_FAILED) {
+		l->mapped = NULL;
 		return -ENOMEM;
 	}
-	for (uint32_t i = 0; i < c->depth; i++) {
+	l->window = (char *)(((uintptr_t)l->mapped + HUGE - 1) & ~(HUGE - 1));
+	if (!c->scattered)
+		rc = back_all(l, need);
+	for (uint32_t i = 0; i < c->depth && !rc; i++) {
 		/* Scattered: in no order either (5 and 2^n share nothing). */
 		uint32_t at = i * step % c->depth;
 
 		l->va[i] = l->window + at * stride;
 		l->iov[i] = (struct iovec){l->va[i], c->len};
 		l->iova[i] = RAW_IOVA + ((uint64_t)l->id << 34) + at * stride;
-		if (mmap(l->va[i], c->len, PROT_READ | PROT_WRITE,
-		         MAP_SHARED | MAP_FIXED | MAP_POPULATE, l->rig->memory,
-		         (off_t)at * (off_t)c->len) == MAP_FAILED)
-			return -ENOMEM;
+		if (c->scattered)
+			rc = back(l, at * stride, c->len, at * c->len);
 	}
-	return 0;
+	return rc;
 }
 
 static void lane_open(struct lane *l)
@@ -263,8 +290,8 @@ static void lane_close(struct lane *l)
 		(void)sluice_view_close(l->view);
 	}
 	(void)sluice_lane_close(l->lane);
-	if (l->window)
-		munmap(l->window, l->window_len);
+	if (l->mapped)
+		munmap(l->mapped, l->mapped_len);
 	free(l->va);
 	free(l->iova);
 	free(l->slot);
@@ -299,7 +326,7 @@ static void *work(void *arg)
 	struct lane *l = arg;
 
 	lane_open(l);
-	if (l->rig->opts->pin == BENCH_PIN_YES)
+	if (l->rig->pinned)
 		bench_pin_to(l->id);
 	rounds(l, 1);
 	pthread_barrier_wait(l->gate);
@@ -339,8 +366,7 @@ static int tally(struct matrix_rig *rig, struct lane *l, uint64_t calls,
 	/* One lane: what it does when nobody disturbs it. Of several, each is
 	 * best when others are not there at all. */
 	c->ns[way][time] = c->lanes == 1 ? l->best : 1.0 / rate;
-	c->calls[way] = way == MATRIX_RAW ? 2.0
-	                                  : (double)calls / (double)pairs;
+	c->calls[way] = way == MATRIX_RAW ? 2.0 : (double)calls / (double)pairs;
 	return TOOL_OK;
 }
 

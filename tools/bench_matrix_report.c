@@ -21,7 +21,7 @@ double matrix_ns(const struct matrix_cell *cell, enum matrix_way way)
 	double best = cell->ns[way][0];
 
 	for (int i = 1; i < MATRIX_TIMES; i++)
-		if (cell->ns[way][i] < best)
+		if (cell->ns[way][i] > 0.0 && cell->ns[way][i] < best)
 			best = cell->ns[way][i];
 	return best;
 }
@@ -47,16 +47,22 @@ static void row(FILE *to, const struct matrix_cell *c)
 
 	size_name(size, sizeof(size), c->len);
 	fprintf(to, "%-5s %-10s %5u %5u %10.2f", size,
-	        c->scattered ? "scattered" : "contiguous", c->depth, c->lanes,
-	        matrix_ns(c, MATRIX_RAW) / 1e3);
+	        c->scattered ? "scattered"
+	        : c->huge    ? "pool"
+	                     : "contiguous",
+	        c->depth, c->lanes, matrix_ns(c, MATRIX_RAW) / 1e3);
 	for (int way = MATRIX_SINGLE; way < MATRIX_WAYS; way++) {
 		double r = ratio(c, (enum matrix_way)way);
 
 		if (r <= 0.0)
 			fprintf(to, " %9s", "-");
 		else
-			fprintf(to, " %8.*f%c", r < 10.0 ? 2 : r < 100.0 ? 1 : 0,
-			        r, way == MATRIX_BOUNCE && !c->copied ? '*' : 'x');
+			fprintf(to, " %8.*f%c",
+			        r < 10.0    ? 2
+			        : r < 100.0 ? 1
+			                    : 0,
+			        r,
+			        way == MATRIX_BOUNCE && !c->copied ? '*' : 'x');
 	}
 	fputc('\n', to);
 }
@@ -76,7 +82,10 @@ void matrix_print(FILE *to, const struct matrix *m)
 	for (uint32_t i = 0; i < m->nr_cells; i++)
 		row(to, &m->cell[i]);
 	fprintf(to,
-	        "raw: one MAP_DMA and one UNMAP_DMA for each buffer. The best of "
+	        "pool: neighbours on hugetlb pages (contiguous: there were "
+	        "none of those).\n"
+	        "raw: one MAP_DMA and one UNMAP_DMA for each buffer. The best "
+	        "of "
 	        "%d turns.\n"
 	        "* longer than the break-even, so mapped: ",
 	        MATRIX_TIMES);
@@ -97,9 +106,8 @@ static cJSON *way_json(const struct matrix_cell *c, enum matrix_way way)
 	cJSON *o = cJSON_CreateObject();
 
 	cJSON_AddNumberToObject(o, "ns", matrix_ns(c, way));
-	cJSON_AddItemToObject(o, "all_ns",
-	                      cJSON_CreateDoubleArray(c->ns[way],
-	                                              MATRIX_TIMES));
+	cJSON_AddItemToObject(
+	        o, "all_ns", cJSON_CreateDoubleArray(c->ns[way], MATRIX_TIMES));
 	cJSON_AddNumberToObject(o, "ratio", ratio(c, way));
 	cJSON_AddNumberToObject(o, "kernel_calls", c->calls[way]);
 	if (way == MATRIX_BOUNCE)
@@ -114,6 +122,7 @@ static cJSON *cell_json(const struct matrix_cell *c)
 	tool_json_u64(o, "bytes", c->len);
 	cJSON_AddStringToObject(o, "buffers",
 	                        c->scattered ? "scattered" : "contiguous");
+	cJSON_AddBoolToObject(o, "hugetlb", c->huge);
 	tool_json_u64(o, "depth", c->depth);
 	tool_json_u64(o, "lanes", c->lanes);
 	for (int way = MATRIX_RAW; way < MATRIX_WAYS; way++)

@@ -360,8 +360,9 @@ int bench_parse(int argc, char **argv, struct bench_opts *o, int *ret_done)
 	/* Lanes of the matrix are four at most, and beside nobody. */
 	for (uint32_t i = 0; i < o->nr_threads && !rc && o->matrix; i++)
 		if (o->threads[i] > BENCH_MATRIX_LANES)
-			rc = tool_usage(BENCH_CMD, "--matrix takes at most %d "
-			                           "threads",
+			rc = tool_usage(BENCH_CMD,
+			                "--matrix takes at most %d "
+			                "threads",
 			                BENCH_MATRIX_LANES);
 	return rc ? rc : bench_others_choose(o);
 }

@@ -71,8 +71,8 @@ static int open_domain(struct bench_rig *rig)
 	const struct bench_opts *o = rig->opts;
 	/* With raw, lanes are there and have nothing to do. */
 	struct sluice_domain_cfg cfg = {
-	        .backend = o->mode == BENCH_RAW ? SLUICE_BACKEND_SOFT
-	                                        : o->backend,
+	        .backend =
+	                o->mode == BENCH_RAW ? SLUICE_BACKEND_SOFT : o->backend,
 	        .mode = o->mode == BENCH_LAZY ? SLUICE_MODE_LAZY
 	                                      : SLUICE_MODE_STRICT,
 	        .format = o->format,
@@ -125,8 +125,8 @@ static int open_worker(struct bench_rig *rig, uint32_t id)
 	w->slot = calloc(o->depth, sizeof(*w->slot));
 	w->iov = calloc(o->granule, sizeof(*w->iov));
 	w->bounced = calloc(o->depth, sizeof(*w->bounced));
-	if (!w->iova || !w->bounced || !w->map_ps || !w->slot || !w->iov || !w->times ||
-	    !w->addr || !w->oa || !w->got)
+	if (!w->iova || !w->bounced || !w->map_ps || !w->slot || !w->iov ||
+	    !w->times || !w->addr || !w->oa || !w->got)
 		return tool_failed(BENCH_CMD, "no memory");
 	return 0;
 }
@@ -222,6 +222,24 @@ void bench_pin_to(uint32_t n)
 		(void)sched_setaffinity(0, sizeof(set), &set);
 		return;
 	}
+}
+
+void bench_pin_beyond(uint32_t n)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE && n < bench_cpus(); cpu++) {
+		if (!CPU_ISSET(cpu, &may))
+			continue;
+		if (n)
+			n--;
+		else
+			CPU_SET(cpu, &set);
+	}
+	if (!CPU_COUNT(&set))
+		set = may;
+	(void)sched_setaffinity(0, sizeof(set), &set);
 }
 
 static int start_lane(struct bench_worker *w)
