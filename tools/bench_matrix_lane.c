@@ -9,13 +9,14 @@
 #include "tools/tool.h"
 
 #include <errno.h>
-#include <sched.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#define SLICE_NS UINT64_C(15000000) /* of one way, at least */
-#define CLOCK_NS UINT64_C(50000)    /* between two looks at the clock */
+#define VAIN_POLLS 500u
+#define SLICE_NS UINT64_C(8000000) /* of one way, at least */
+#define CLOCK_NS UINT64_C(50000)   /* between two looks at the clock */
 #define HUGE ((uintptr_t)MATRIX_HUGE)
 #define RAW_IOVA (UINT64_C(1) << 32)
 
@@ -27,6 +28,7 @@ struct lane {
 	pthread_barrier_t *gate;
 	struct sluice_lane *lane;
 	struct sluice_view *view;
+	int bell;     /* readable when something completed */
 	char *window; /* where buffers begin */
 	void *mapped;
 	uint64_t mapped_len;
@@ -53,9 +55,11 @@ static uint32_t prot_of(const struct lane *l, uint32_t i)
 	return SLUICE_RW;
 }
 
-/* Nothing else is to be done: others may have the processor after a while. */
+/* Nothing else is to be done: after a while the thread sleeps until something
+ * completes, as a driver's would. */
 static void await(struct lane *l, uint64_t most)
 {
+	struct pollfd bell = {.fd = l->bell, .events = POLLIN};
 	struct sluice_completion c[64];
 
 	for (uint32_t vain = 0; l->outstanding > most && !l->rc;) {
@@ -66,8 +70,8 @@ static void await(struct lane *l, uint64_t most)
 				l->rc = c[i].result;
 		l->outstanding -= n;
 		vain = n ? 0 : vain + 1;
-		if (vain > 20000)
-			sched_yield();
+		if (vain > VAIN_POLLS)
+			(void)poll(&bell, 1, 5);
 	}
 }
 
@@ -279,6 +283,8 @@ static void lane_open(struct lane *l)
 	l->rc = sluice_lane_open(l->rig->engine, NULL, &l->lane);
 	if (!l->rc)
 		l->rc = sluice_view_open(l->lane, l->rig->domain, &l->view);
+	if (!l->rc)
+		l->bell = sluice_lane_event_fd(l->lane);
 }
 
 static void lane_close(struct lane *l)

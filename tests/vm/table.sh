@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# vm: --disks 1 --cpus 4 --memory 3G
+# vm: --disks 1 --cpus 4 --memory 3G --timeout 290
 #
 # Every way of giving a device buffers, beside one ioctl for each, on a real
 # kernel: prints the table of `sluice bench --matrix` and insists on the bars
