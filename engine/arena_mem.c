@@ -2,8 +2,9 @@
 #include "engine/arena_mem.h"
 
 #include <errno.h>
-#include <hugetlbfs.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -15,25 +16,19 @@
  * error: ask first. */
 static uint64_t free_hugepages(long page)
 {
-	char path[96];
-	unsigned long long n = 0;
-	FILE *f;
+	char path[96], text[32];
 
 	snprintf(path, sizeof(path),
 	         "/sys/kernel/mm/hugepages/hugepages-%ldkB/free_hugepages",
 	         page / 1024);
-	f = fopen(path, "re");
-	if (!f)
+	if (sys_read_file(AT_FDCWD, path, text, sizeof(text)) < 0)
 		return 0;
-	if (fscanf(f, "%llu", &n) != 1)
-		n = 0;
-	fclose(f);
-	return n;
+	return strtoull(text, NULL, 10);
 }
 
 static bool try_hugetlb(uint64_t len, struct arena_mem *mem)
 {
-	long page = gethugepagesize();
+	long page = sys->huge_size();
 	uint64_t want;
 
 	if (page <= 0) {
@@ -46,8 +41,7 @@ static bool try_hugetlb(uint64_t len, struct arena_mem *mem)
 		           "/proc/sys/vm/nr_hugepages)";
 		return false;
 	}
-	mem->va = get_huge_pages(want * (uint64_t)page, GHP_DEFAULT);
-	if (!mem->va) {
+	if (sys->huge_get(&mem->va, want * (uint64_t)page)) {
 		mem->why = "hugetlb pages were refused (limit or cgroup)";
 		return false;
 	}
@@ -63,17 +57,16 @@ static int try_pages(uint64_t len, bool huge, struct arena_mem *mem)
 
 	mem->len = align_up(len, lg2);
 	mem->map_len = mem->len + (huge ? bit64(lg2) : 0);
-	mem->map = mmap(NULL, mem->map_len, PROT_READ | PROT_WRITE,
-	                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (mem->map == MAP_FAILED)
+	mem->map = NULL;
+	if (sys->mmap(&mem->map, mem->map_len, PROT_READ | PROT_WRITE,
+	              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))
 		return -ENOMEM;
 	mem->va = (void *)(uintptr_t)align_up((uintptr_t)mem->map, lg2);
 	mem->kind = SLUICE_PAGES_PLAIN;
-	if (huge && madvise(mem->va, mem->len, MADV_HUGEPAGE) == 0)
+	if (huge && sys->madvise(mem->va, mem->len, MADV_HUGEPAGE) == 0)
 		mem->kind = SLUICE_PAGES_THP;
 	/* Present before anybody pins it or a device writes to it. */
-	if (madvise(mem->va, mem->len, MADV_POPULATE_WRITE) &&
-	    errno == EINVAL) {
+	if (sys->madvise(mem->va, mem->len, MADV_POPULATE_WRITE) == -EINVAL) {
 		/* Before Linux 5.14: touch. */
 		for (uint64_t i = 0; i < mem->len; i += SLUICE_PAGE_SIZE)
 			((volatile char *)mem->va)[i] = 0;
@@ -104,8 +97,8 @@ void arena_mem_free(struct arena_mem *mem)
 	if (!mem->va)
 		return;
 	if (mem->kind == SLUICE_PAGES_HUGE)
-		free_huge_pages(mem->va);
+		sys->huge_free(mem->va);
 	else
-		munmap(mem->map, mem->map_len);
+		(void)sys->munmap(mem->map, mem->map_len);
 	mem->va = NULL;
 }

@@ -7,7 +7,6 @@
 #include "engine/bounce.h"
 
 #include <errno.h>
-#include <sys/mman.h>
 
 #define ROUNDS 9
 /* Bytes that are copied between two readings of the clock. */
@@ -193,11 +192,10 @@ int bounce_measure(struct sluice_domain *d, void *slot, uint64_t max_len,
                    bool maps, struct bounce_costs *costs)
 {
 	uint64_t len = max_u64(4 * max_len, COPY_BYTES);
-	void *from = mmap(NULL, len, PROT_READ | PROT_WRITE,
-	                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *from = sys_reserve(len);
 	int rc = 0;
 
-	if (from == MAP_FAILED)
+	if (!from)
 		return msg_lit(-ENOMEM, "no memory to measure copies with: "
 		                        "give a smaller max_len");
 	/* Pages of its own: unwritten memory is one page of zeroes. */
@@ -211,7 +209,7 @@ int bounce_measure(struct sluice_domain *d, void *slot, uint64_t max_len,
 	} else if (maps) {
 		rc = time_own_maps(d, max_len, costs);
 	}
-	munmap(from, len);
+	(void)sys->munmap(from, len);
 	return rc;
 }
 

@@ -233,13 +233,18 @@ int sluice_domain_create(struct sluice_engine *engine,
 static int attach_locked(struct sluice_domain *d, struct sluice_group *group)
 {
 	uint32_t nr = ld_rlx(&d->nr_groups);
-	struct sluice_group **list;
 	int rc;
 
-	list = realloc(d->groups, (nr + 1) * sizeof(*list));
-	if (!list)
-		return msg_lit(-ENOMEM, "no memory for a group");
-	d->groups = list;
+	/* Never shorter: release_groups() reads behind the end. */
+	if (nr == d->room_groups) {
+		struct sluice_group **list =
+		        realloc(d->groups, (nr + 1) * sizeof(*list));
+
+		if (!list)
+			return msg_lit(-ENOMEM, "no memory for a group");
+		d->groups = list;
+		d->room_groups = nr + 1;
+	}
 	rc = d->be->ops->attach(d->be, group);
 	if (rc)
 		return rc;
@@ -249,7 +254,7 @@ static int attach_locked(struct sluice_domain *d, struct sluice_group *group)
 		return rc;
 	}
 	grp_set_attached(group, d);
-	list[nr] = group;
+	d->groups[nr] = group;
 	st_rlx(&d->nr_groups, nr + 1);
 	return 0;
 }
@@ -309,29 +314,23 @@ int sluice_domain_detach(struct sluice_domain *d, struct sluice_group *group)
 }
 
 /* Lets every group go, or none: one whose devices are open stays, and the
- * others come back. */
+ * others come back. From the end, so that the list still names those that have
+ * left. */
 static int release_groups(struct sluice_domain *d)
 {
-	uint32_t nr = ld_rlx(&d->nr_groups);
-	struct sluice_group **all;
+	uint32_t nr = ld_rlx(&d->nr_groups), i = nr;
 	int rc = 0;
 
-	if (nr == 0)
-		return 0;
-	all = malloc(nr * sizeof(struct sluice_group *));
-	if (!all)
-		return msg_lit(-ENOMEM, "no memory to detach the groups");
-	memcpy(all, d->groups, nr * sizeof(struct sluice_group *));
-	for (uint32_t i = 0; i < nr && rc == 0; i++) {
-		rc = detach_locked(d, all[i], true);
-		for (uint32_t k = 0; rc && k < i; k++)
-			if (attach_locked(d, all[k]))
-				domain_log(d, SLUICE_LOG_ERROR,
-				           "group %d did not come back to its "
-				           "domain",
-				           sluice_group_id(all[k]));
+	while (i && rc == 0)
+		rc = detach_locked(d, d->groups[--i], true);
+	for (uint32_t k = i + 1; rc && k < nr; k++) {
+		struct sluice_group *group = d->groups[k];
+
+		if (attach_locked(d, group))
+			domain_log(d, SLUICE_LOG_ERROR,
+			           "group %d did not come back to its domain",
+			           sluice_group_id(group));
 	}
-	free(all);
 	/* Set last: coming back may have left another message. */
 	return rc ? msg_fmt(rc,
 	                    "a group does not leave the domain (%s): close the "

@@ -54,6 +54,14 @@ static int check_cfg(struct sluice_engine_cfg *cfg)
 	return 0;
 }
 
+static void engine_free(struct sluice_engine *e)
+{
+	pagepool_destroy(e->pool);
+	pthread_mutex_destroy(&e->lock);
+	free(e->lanes);
+	free(e);
+}
+
 int sluice_engine_open(const struct sluice_engine_cfg *cfg,
                        struct sluice_engine **ret_engine)
 {
@@ -67,11 +75,11 @@ int sluice_engine_open(const struct sluice_engine_cfg *cfg,
 		return msg_lit(-ENOMEM, "no memory for an engine");
 	if (cfg)
 		e->cfg = *cfg;
+	pthread_mutex_init(&e->lock, NULL);
 	rc = check_cfg(&e->cfg);
 	if (rc)
 		goto fail;
 	ticks_init();
-	pthread_mutex_init(&e->lock, NULL);
 	e->lanes = calloc(e->cfg.max_lanes, sizeof(struct sluice_lane *));
 	rc = pagepool_create(e->cfg.max_table_bytes / PAGEPOOL_PAGE,
 	                     PAGEPOOL_LG2, &e->pool);
@@ -84,8 +92,7 @@ int sluice_engine_open(const struct sluice_engine_cfg *cfg,
 	*ret_engine = e;
 	return 0;
 fail:
-	free(e->lanes);
-	free(e);
+	engine_free(e);
 	return rc;
 }
 
@@ -104,9 +111,6 @@ int sluice_engine_close(struct sluice_engine *e)
 		return rc;
 	}
 	pthread_mutex_unlock(&e->lock);
-	pagepool_destroy(e->pool);
-	pthread_mutex_destroy(&e->lock);
-	free(e->lanes);
-	free(e);
+	engine_free(e);
 	return 0;
 }

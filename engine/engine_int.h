@@ -70,6 +70,7 @@ struct sluice_domain {
 	uint32_t nr_views;
 	uint32_t nr_arenas;
 	struct sluice_group **groups; /* nr_groups of them */
+	uint32_t room_groups;
 	struct zombie *zombies;
 	struct sluice_domain_stats closed; /* sums of closed views */
 	struct exposure closed_exposure;   /* likewise */

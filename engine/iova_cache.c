@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 /* Whole granules that a lane keeps: where they are plenty, and where not. */
 #define GRANULES_MANY 64u
@@ -76,9 +75,8 @@ int iova_cache_create(struct iova_space *sp, struct iova_cache **ret_cache)
 	struct iova_cache *c;
 	uint32_t id;
 
-	c = mmap(NULL, len, PROT_READ | PROT_WRITE,
-	         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (c == MAP_FAILED)
+	c = sys_reserve(len);
+	if (!c)
 		return -ENOMEM;
 	c->map_len = len;
 	c->sp = sp;
@@ -130,7 +128,7 @@ void iova_cache_destroy(struct iova_cache *c)
 		flush(c, i);
 		iova_depot_drain(c->sp, i, &c->zone[i].hint);
 	}
-	munmap(c, c->map_len);
+	(void)sys->munmap(c, c->map_len);
 }
 
 /* The top, or the nearest below it that is aligned. */

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #define LINE_LG2 6u /* CACHELINE */
 #define WINDOW_GRANULES_LG2 3u
@@ -200,9 +199,8 @@ static int lay_out(struct iova_space *sp)
 		some[i] =
 		        take_room(&len, (z->nr_slices + z->nr_slices / 64) / 8);
 	}
-	base = mmap(NULL, len, PROT_READ | PROT_WRITE,
-	            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (base == MAP_FAILED)
+	base = sys_reserve(len);
+	if (!base)
 		return -ENOMEM;
 	sp->map = base;
 	sp->map_len = len;
@@ -303,7 +301,7 @@ void iova_space_destroy(struct iova_space *sp)
 	if (!sp)
 		return;
 	if (sp->map)
-		munmap(sp->map, sp->map_len);
+		(void)sys->munmap(sp->map, sp->map_len);
 	pthread_mutex_destroy(&sp->reserve_lock);
 	free(sp->segs);
 	free(sp);

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 int lane_kernel_create(struct sluice_lane *lane)
 {
@@ -23,10 +22,7 @@ int lane_kernel_create(struct sluice_lane *lane)
 	k->req = calloc(nr, sizeof(*k->req));
 	k->free = calloc(nr, sizeof(*k->free));
 	k->seg_bytes = (size_t)nr * MAX_SG * sizeof(*k->seg);
-	k->seg = mmap(NULL, k->seg_bytes, PROT_READ | PROT_WRITE,
-	              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (k->seg == MAP_FAILED)
-		k->seg = NULL;
+	k->seg = sys_reserve(k->seg_bytes);
 	if (k->req && k->free && k->seg)
 		rc = fabric_port_create(nr,
 		                        lane->engine->cfg.no_io_uring
@@ -55,7 +51,7 @@ void lane_kernel_destroy(struct lane_kernel *k)
 		return;
 	fabric_port_destroy(k->port);
 	if (k->seg)
-		munmap(k->seg, k->seg_bytes);
+		(void)sys->munmap(k->seg, k->seg_bytes);
 	free(k->req);
 	free(k->free);
 	free(k);

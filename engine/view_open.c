@@ -36,7 +36,8 @@ static int view_alloc_sides(struct sluice_view *view)
 
 	view->log_side.hot = &view->hot;
 	view->log_side.holds = holds;
-	view->va.tlb = &nothing;
+	/* What view_free() must not free is there only where it looks not. */
+	view->va.tlb = view->domain->rev ? NULL : &nothing;
 	if (!holds)
 		return -ENOMEM;
 	holds_init(holds);
@@ -45,7 +46,6 @@ static int view_alloc_sides(struct sluice_view *view)
 		rc = pt_near_create(view->pt, cfg->walk_entries, &view->near);
 	if (rc || !view->domain->rev)
 		return rc;
-	view->va.tlb = NULL;
 	view->log_side.va = &view->va;
 	rc = tlb_create(cfg->tlb_entries, &view->va);
 	return rc ? rc

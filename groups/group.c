@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "groups/mem.h"
 #include "groups/open.h"
@@ -24,7 +23,6 @@
 #include "util/util.h"
 
 struct sluice_group {
-	const struct grp_sys *sys;
 	int fd;
 	void *owner;
 	struct grp_mem mem;
@@ -48,7 +46,7 @@ static int find_id(struct grp_mem *mem, int root, const char *bdf, int *ret_id)
 		return msg_fmt(dir, "cannot look at %s in sysfs: %s", bdf,
 		               strerror(-dir));
 	rc = sysfs_link_name(mem, dir, "iommu_group", &name);
-	close(dir);
+	(void)sys->close(dir);
 	if (rc == -ENOENT)
 		return msg_fmt(rc,
 		               "%s is in no IOMMU group: no IOMMU translates "
@@ -90,8 +88,8 @@ static int describe(struct sluice_group *g, int root)
 	return 0;
 }
 
-int grp_open_with(const char *bdf, const struct sluice_group_cfg *cfg,
-                  const struct grp_sys *sys, struct sluice_group **ret_group)
+int sluice_group_open(const char *bdf, const struct sluice_group_cfg *cfg,
+                      struct sluice_group **ret_group)
 {
 	static const struct sluice_group_cfg defaults;
 	struct sluice_group *g;
@@ -113,15 +111,14 @@ int grp_open_with(const char *bdf, const struct sluice_group_cfg *cfg,
 		return root;
 	g = calloc(1, sizeof(*g));
 	if (!g) {
-		close(root);
+		(void)sys->close(root);
 		return msg_lit(-ENOMEM, "out of memory while opening a group");
 	}
-	g->sys = sys;
 	memcpy(g->bdf, parsed, sizeof(g->bdf));
 	rc = describe(g, root);
-	close(root);
+	(void)sys->close(root);
 	if (rc == 0)
-		rc = open_node(sys, &g->info, g->bdf, cfg->dev_root);
+		rc = open_node(&g->info, g->bdf, cfg->dev_root);
 	if (rc < 0) {
 		grp_free(&g->mem);
 		free(g);
@@ -130,12 +127,6 @@ int grp_open_with(const char *bdf, const struct sluice_group_cfg *cfg,
 	g->fd = rc;
 	*ret_group = g;
 	return 0;
-}
-
-int sluice_group_open(const char *bdf, const struct sluice_group_cfg *cfg,
-                      struct sluice_group **ret_group)
-{
-	return grp_open_with(bdf, cfg, &grp_sys_kernel, ret_group);
 }
 
 int sluice_group_close(struct sluice_group *group)
@@ -148,7 +139,7 @@ int sluice_group_close(struct sluice_group *group)
 		               "sluice_domain_detach() first",
 		               group->info.id);
 	/* Linux frees the descriptor whatever close() answers. */
-	(void)group->sys->close(group->fd);
+	(void)sys->close(group->fd);
 	grp_free(&group->mem);
 	free(group);
 	return 0;
@@ -217,7 +208,7 @@ int sluice_group_device_open(struct sluice_group *group, const char *bdf,
 		               group->info.id, group->bdf);
 	if ((size_t)snprintf(name, sizeof(name), "%s", m->name) >= sizeof(name))
 		return msg_lit(-EINVAL, "the name of the device is too long");
-	rc = group->sys->ioctl(group->fd, VFIO_GROUP_GET_DEVICE_FD, name);
+	rc = sys->ioctl(group->fd, VFIO_GROUP_GET_DEVICE_FD, name);
 	if (rc < 0)
 		return device_refused(group, name, rc);
 	*ret_fd = rc;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Face of groups/: what the rooms above may ask of an open group beyond
- * <sluice/group.h>, and how a test takes the kernel's place. Knows VFIO's group
- * file, nothing of domains, containers or mappings.
+ * <sluice/group.h>. Knows VFIO's group file, nothing of domains, containers or
+ * mappings.
  */
 #ifndef SLUICE_GROUPS_GRP_H
 #define SLUICE_GROUPS_GRP_H
@@ -10,23 +10,6 @@
 #include <stdint.h>
 
 #include <sluice/group.h>
-
-/*
- * The system calls of an open group. Each returns 0, a file descriptor, or
- * -errno. A test's fake is another table.
- */
-struct grp_sys {
-	int (*open)(const char *path, int flags);
-	int (*close)(int fd);
-	int (*ioctl)(int fd, unsigned long request, void *arg);
-};
-
-extern const struct grp_sys grp_sys_kernel;
-
-/* sluice_group_open() with the system calls of sys, which must outlive the
- * group. Sysfs is always read with the real ones. */
-int grp_open_with(const char *bdf, const struct sluice_group_cfg *cfg,
-                  const struct grp_sys *sys, struct sluice_group **ret_group);
 
 /* The VFIO group file: for VFIO_GROUP_SET_CONTAINER and its undo. Owned by the
  * group, valid until it is closed. */

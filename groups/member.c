@@ -9,10 +9,10 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "groups/parse.h"
 #include "groups/sysfs.h"
+#include "util/util.h"
 
 /* PCI Local Bus 3.0, section 6.1 and appendix D. */
 #define PCI_HEADER_BYTES 64
@@ -28,42 +28,52 @@ static unsigned le16(const unsigned char *p)
 
 /* Ids from the device's configuration space, for trees that have nothing
  * else. */
-static void ids_from_config(int dir, struct sluice_group_member *m)
+static int ids_from_config(int dir, struct sluice_group_member *m)
 {
 	char buf[8192];
 	const unsigned char *cfg = (const unsigned char *)buf;
 	ssize_t n = sysfs_read(dir, "config", buf, sizeof(buf));
 
 	if (n < PCI_HEADER_BYTES)
-		return;
+		return sysfs_lacking((int)n) ? (int)n : 0;
 	m->vendor = (uint16_t)le16(cfg + PCI_VENDOR_ID);
 	m->device = (uint16_t)le16(cfg + PCI_DEVICE_ID);
 	m->pci_class = cfg[PCI_CLASS_PROG] |
 	               (uint32_t)le16(cfg + PCI_CLASS_PROG + 1) << 8;
+	return 0;
 }
 
-static void read_ids(int dir, struct sluice_group_member *m)
+static int read_ids(int dir, struct sluice_group_member *m)
 {
-	uint64_t class, vendor, device;
+	uint64_t class = 0, vendor = 0, device = 0;
+	int rc = sysfs_hex(dir, "class", 0xffffff, &class);
 
-	if (sysfs_hex(dir, "class", 0xffffff, &class) == 0 &&
-	    sysfs_hex(dir, "vendor", 0xffff, &vendor) == 0 &&
-	    sysfs_hex(dir, "device", 0xffff, &device) == 0) {
+	if (rc == 0)
+		rc = sysfs_hex(dir, "vendor", 0xffff, &vendor);
+	if (rc == 0)
+		rc = sysfs_hex(dir, "device", 0xffff, &device);
+	if (rc == 0) {
 		m->pci_class = (uint32_t) class;
 		m->vendor = (uint16_t)vendor;
 		m->device = (uint16_t)device;
 	} else {
-		ids_from_config(dir, m);
+		if (!sysfs_lacking(rc))
+			rc = ids_from_config(dir, m);
+		if (rc)
+			return rc;
 	}
 	m->is_bridge = m->pci_class >> 8 == PCI_CLASS_BRIDGE_PCI;
+	return 0;
 }
 
 static int read_driver(struct grp_mem *mem, int dir,
                        struct sluice_group_member *m)
 {
-	int rc = sysfs_link_name(mem, dir, "driver", &m->driver);
+	/* A folder that is there and cannot be opened has a driver as well. */
+	int rc =
+	        dir < 0 ? dir : sysfs_link_name(mem, dir, "driver", &m->driver);
 
-	if (rc == -ENOMEM)
+	if (sysfs_lacking(rc))
 		return rc;
 	if (rc == -ENOENT)
 		return 0;
@@ -72,6 +82,21 @@ static int read_driver(struct grp_mem *mem, int dir,
 	m->is_vfio = grp_driver_is_vfio(m->driver);
 	m->is_blocker = !grp_driver_is_harmless(m->driver);
 	return 0;
+}
+
+/* What it hangs on, and who translates for it. */
+static int read_place(struct grp_mem *mem, int at, int dir, const char *path,
+                      struct sluice_group_member *m)
+{
+	char bdf[GRP_BDF_LEN];
+	int rc = sysfs_link_above(mem, at, path, &m->parent);
+
+	if (m->parent && !grp_bdf_parse(m->parent, bdf))
+		m->parent = NULL;
+	if (rc || dir < 0)
+		return rc;
+	rc = sysfs_link_name(mem, dir, "iommu", &m->iommu);
+	return sysfs_lacking(rc) ? rc : 0;
 }
 
 int grp_read_member(struct grp_mem *mem, int at, const char *path,
@@ -85,14 +110,10 @@ int grp_read_member(struct grp_mem *mem, int at, const char *path,
 	/* The link's own name may have ".N" behind it, where two buses have a
 	 * device of one name; the target has the device's. */
 	rc = sysfs_link_name(mem, at, path, &m.name);
-	if (rc == -ENOMEM)
-		goto out;
-	rc = 0;
-	if (dir >= 0) {
+	if (!sysfs_lacking(rc) && dir >= 0)
 		rc = sysfs_link_name(mem, dir, "subsystem", &m.bus);
-		if (rc != -ENOMEM)
-			rc = read_driver(mem, dir, &m);
-	}
+	if (!sysfs_lacking(rc))
+		rc = read_driver(mem, dir, &m);
 	if (rc)
 		goto out;
 	m.is_pci = strcmp(m.bus, "pci") == 0 ||
@@ -101,10 +122,13 @@ int grp_read_member(struct grp_mem *mem, int at, const char *path,
 	if (m.is_pci && !*m.bus)
 		m.bus = "pci";
 	if (dir >= 0 && m.is_pci)
-		read_ids(dir, &m);
-	*ret = m;
+		rc = read_ids(dir, &m);
+	if (rc == 0)
+		rc = read_place(mem, at, dir, path, &m);
+	if (rc == 0)
+		*ret = m;
 out:
 	if (dir >= 0)
-		close(dir);
+		(void)sys->close(dir);
 	return rc;
 }

@@ -12,37 +12,10 @@
 #include <linux/vfio.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "groups/read.h"
 #include "groups/viable.h"
 #include "util/util.h"
-
-static int kernel_open(const char *path, int flags)
-{
-	int fd = open(path, flags);
-
-	return fd < 0 ? -errno : fd;
-}
-
-static int kernel_close(int fd)
-{
-	return close(fd) < 0 ? -errno : 0;
-}
-
-static int kernel_ioctl(int fd, unsigned long request, void *arg)
-{
-	int rc = ioctl(fd, request, arg);
-
-	return rc < 0 ? -errno : rc;
-}
-
-const struct grp_sys grp_sys_kernel = {
-        .open = kernel_open,
-        .close = kernel_close,
-        .ioctl = kernel_ioctl,
-};
 
 /* No node although nothing blocks the group: no member has a VFIO driver, or
  * it has one and /dev does not show it. */
@@ -121,8 +94,8 @@ static int node_refused(const struct sluice_group_info *info, const char *bdf,
 	}
 }
 
-static int check_status(const struct grp_sys *sys, int fd,
-                        const struct sluice_group_info *info, const char *path)
+static int check_status(int fd, const struct sluice_group_info *info,
+                        const char *path)
 {
 	struct vfio_group_status status = {.argsz = sizeof(status)};
 	int rc = sys->ioctl(fd, VFIO_GROUP_GET_STATUS, &status);
@@ -142,8 +115,8 @@ static int check_status(const struct grp_sys *sys, int fd,
 	return 0;
 }
 
-int open_node(const struct grp_sys *sys, const struct sluice_group_info *info,
-              const char *bdf, const char *dev_root)
+int open_node(const struct sluice_group_info *info, const char *bdf,
+              const char *dev_root)
 {
 	char path[PATH_MAX];
 	int n, fd, rc;
@@ -156,7 +129,7 @@ int open_node(const struct grp_sys *sys, const struct sluice_group_info *info,
 	fd = sys->open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return node_refused(info, bdf, path, fd);
-	rc = check_status(sys, fd, info, path);
+	rc = check_status(fd, info, path);
 	if (rc) {
 		(void)sys->close(fd);
 		return rc;

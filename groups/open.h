@@ -12,7 +12,7 @@
  * viable. bdf is for messages. Returns a file descriptor or, with a message,
  * -errno as sluice_group_open() lists them.
  */
-int open_node(const struct grp_sys *sys, const struct sluice_group_info *info,
-              const char *bdf, const char *dev_root);
+int open_node(const struct sluice_group_info *info, const char *bdf,
+              const char *dev_root);
 
 #endif

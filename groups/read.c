@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "groups/parse.h"
 #include "groups/sysfs.h"
@@ -33,13 +31,18 @@ int grp_root_open(const char *root)
 	if (fd < 0)
 		return msg_fmt(fd, "cannot open the sysfs root %s: %s", root,
 		               strerror(-fd));
-	if (fstatat(fd, "kernel", &st, 0) == 0)
+	below = sys->fstatat(fd, "kernel", &st, 0);
+	if (below == 0)
 		return fd;
-	below = sysfs_dir(fd, "sys");
-	if (below < 0)
+	if (!sysfs_lacking(below))
+		below = sysfs_dir(fd, "sys");
+	if (below < 0 && !sysfs_lacking(below))
 		return fd;
-	close(fd);
-	return below;
+	(void)sys->close(fd);
+	return below < 0 ? msg_fmt(below,
+	                           "cannot look into the sysfs root %s: %s",
+	                           root, strerror(-below))
+	                 : below;
 }
 
 /* First line of a small file, NULL in *ret where there is none. */
@@ -50,6 +53,8 @@ static int read_word(struct grp_mem *mem, int dir, const char *path,
 	ssize_t n = sysfs_read(dir, path, buf, sizeof(buf));
 
 	*ret = NULL;
+	if (sysfs_lacking((int)n))
+		return (int)n;
 	if (n <= 0 || buf[0] == '\n')
 		return 0;
 	*ret = grp_strdup(mem, buf, strcspn(buf, "\n"));
@@ -144,7 +149,7 @@ static int read_members(struct grp_mem *mem, int dir,
 	rc = m ? 0 : -ENOMEM;
 	for (uint32_t i = 0; i < nr && rc == 0; i++)
 		rc = grp_read_member(mem, devices, names[i], names[i], &m[i]);
-	close(devices);
+	(void)sys->close(devices);
 	if (rc)
 		return rc;
 	if (nr)
@@ -191,7 +196,7 @@ int grp_read_one(struct grp_mem *mem, int root, int id,
 		return msg_fmt(dir, "cannot open group %d in sysfs: %s", id,
 		               strerror(-dir));
 	rc = read_parts(mem, dir, &info);
-	close(dir);
+	(void)sys->close(dir);
 	if (rc)
 		return rc;
 	if (!info.type)

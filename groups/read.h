@@ -19,7 +19,8 @@ int grp_read_one(struct grp_mem *mem, int root, int id,
                  struct sluice_group_info *ret);
 
 /* One device; at/path is its folder or a link to it, fallback its name where
- * that is no link. The folder need not exist. -ENOMEM is the one error. */
+ * that is no link. The folder need not exist. What this process lacks
+ * (sysfs_lacking) is the one error. */
 int grp_read_member(struct grp_mem *mem, int at, const char *path,
                     const char *fallback, struct sluice_group_member *ret);
 

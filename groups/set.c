@@ -8,23 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <sluice/group.h>
 
 #include "groups/mem.h"
 #include "groups/parse.h"
 #include "groups/read.h"
+#include "groups/set.h"
 #include "groups/sysfs.h"
 #include "util/util.h"
-
-struct sluice_group_set {
-	struct grp_mem mem;
-	struct sluice_group_info *groups;
-	struct sluice_group_member *ungrouped;
-	uint32_t nr_groups;
-	uint32_t nr_ungrouped;
-};
 
 static int by_id(const void *a, const void *b)
 {
@@ -83,7 +75,9 @@ static int read_ungrouped(struct sluice_group_set *set, int root)
 		return listing_failed(rc, "bus/pci/devices");
 	dir = sysfs_dir(root, "bus/pci/devices");
 	if (dir < 0)
-		return 0;
+		return sysfs_lacking(dir)
+		               ? listing_failed(dir, "bus/pci/devices")
+		               : 0;
 	set->ungrouped = grp_alloc(&set->mem, nr, sizeof(*set->ungrouped));
 	rc = set->ungrouped ? 0 : -ENOMEM;
 	for (uint32_t i = 0; i < nr && rc == 0; i++) {
@@ -91,7 +85,7 @@ static int read_ungrouped(struct sluice_group_set *set, int root)
 
 		snprintf(path, sizeof(path), "%s/iommu_group", names[i]);
 		rc = sysfs_link_name(&set->mem, dir, path, &group);
-		if (rc == -ENOMEM)
+		if (sysfs_lacking(rc))
 			break;
 		if (rc == 0 || sluice_groups_find(set, names[i])) {
 			rc = 0;
@@ -102,7 +96,7 @@ static int read_ungrouped(struct sluice_group_set *set, int root)
 		if (rc == 0)
 			set->nr_ungrouped++;
 	}
-	close(dir);
+	(void)sys->close(dir);
 	return rc ? listing_failed(rc, "bus/pci/devices") : 0;
 }
 
@@ -118,13 +112,13 @@ int sluice_groups_read(const char *root, struct sluice_group_set **ret_set)
 		return fd;
 	set = calloc(1, sizeof(*set));
 	if (!set) {
-		close(fd);
+		(void)sys->close(fd);
 		return listing_failed(-ENOMEM, "");
 	}
 	rc = read_groups(set, fd);
 	if (rc == 0)
 		rc = read_ungrouped(set, fd);
-	close(fd);
+	(void)sys->close(fd);
 	if (rc) {
 		sluice_group_set_free(set);
 		return rc;
@@ -172,4 +166,10 @@ const struct sluice_group_member *sluice_groups_ungrouped(
         const struct sluice_group_set *set, uint32_t n)
 {
 	return set && n < set->nr_ungrouped ? &set->ungrouped[n] : NULL;
+}
+
+const char *sluice_groups_ungrouped_reason(const struct sluice_group_set *set,
+                                           uint32_t n)
+{
+	return set && set->why && n < set->nr_ungrouped ? set->why[n] : NULL;
 }

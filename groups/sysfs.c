@@ -13,10 +13,9 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "groups/parse.h"
+#include "util/util.h"
 
 /* More entries than any folder of groups or devices has: 2^16 functions in
  * each of a few PCI domains. */
@@ -24,50 +23,12 @@
 
 int sysfs_dir(int at, const char *path)
 {
-	int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
-static ssize_t read_all(int fd, char *buf, size_t size)
-{
-	size_t n = 0;
-
-	while (n < size) {
-		ssize_t got = read(fd, buf + n, size - n);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got == 0)
-			break;
-		n += (size_t)got;
-	}
-	return (ssize_t)n;
+	return sys->openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 ssize_t sysfs_read(int at, const char *path, char *buf, size_t size)
 {
-	int fd = openat(at, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0)
-		n = -errno;
-	else if (!S_ISREG(st.st_mode))
-		n = -EINVAL;
-	else
-		n = read_all(fd, buf, size);
-	close(fd);
-	if (n < 0)
-		return n;
-	if ((size_t)n == size)
-		return -EFBIG;
-	buf[n] = '\0';
-	return n;
+	return sys_read_file(at, path, buf, size);
 }
 
 int sysfs_hex(int at, const char *path, uint64_t max, uint64_t *ret)
@@ -84,11 +45,11 @@ int sysfs_link_name(struct grp_mem *mem, int at, const char *path,
                     const char **ret)
 {
 	char target[PATH_MAX];
-	ssize_t n = readlinkat(at, path, target, sizeof(target));
+	ssize_t n = sys->readlinkat(at, path, target, sizeof(target));
 	const char *name;
 
 	if (n < 0)
-		return -errno;
+		return (int)n;
 	if (n == sizeof(target))
 		return -ENAMETOOLONG;
 	while (n > 0 && target[n - 1] == '/')
@@ -103,6 +64,27 @@ int sysfs_link_name(struct grp_mem *mem, int at, const char *path,
 		return -ENOMEM;
 	*ret = name;
 	return 0;
+}
+
+int sysfs_link_above(struct grp_mem *mem, int at, const char *path,
+                     const char **ret)
+{
+	char target[PATH_MAX];
+	ssize_t n = sys->readlinkat(at, path, target, sizeof(target) - 1);
+	char *last, *above;
+
+	*ret = NULL;
+	if (n <= 0)
+		return 0;
+	target[n] = '\0';
+	last = strrchr(target, '/');
+	if (!last)
+		return 0;
+	*last = '\0';
+	above = strrchr(target, '/');
+	above = above ? above + 1 : target;
+	*ret = grp_strdup(mem, above, strlen(above));
+	return *ret ? 0 : -ENOMEM;
 }
 
 static int by_name(const void *a, const void *b)
@@ -137,33 +119,38 @@ static int push(struct grp_mem *mem, const char ***names, uint32_t *nr,
 	return 0;
 }
 
+/* One buffer of the kernel's records. */
+static int push_all(struct grp_mem *mem, const char *buf, size_t len,
+                    const char ***names, uint32_t *nr, uint32_t *room)
+{
+	int rc = 0;
+
+	for (size_t at = 0; at < len && rc == 0;) {
+		const struct dirent64 *e = (const void *)(buf + at);
+
+		if (e->d_name[0] != '.')
+			rc = push(mem, names, nr, room, e->d_name);
+		at += e->d_reclen;
+	}
+	return rc;
+}
+
 int sysfs_list(struct grp_mem *mem, int at, const char *path,
                const char *const **ret_names, uint32_t *ret_nr)
 {
+	_Alignas(struct dirent64) char buf[8192];
 	int fd = sysfs_dir(at, path);
 	const char **names = NULL;
 	uint32_t nr = 0, room = 0;
-	struct dirent *e;
-	DIR *dir;
+	ssize_t n;
 	int rc = 0;
 
 	if (fd < 0)
 		return fd;
-	dir = fdopendir(fd);
-	if (!dir) {
-		rc = -errno;
-		close(fd);
-		return rc;
-	}
-	errno = 0;
-	while (rc == 0 && (e = readdir(dir))) {
-		if (e->d_name[0] != '.')
-			rc = push(mem, &names, &nr, &room, e->d_name);
-		errno = 0;
-	}
-	if (rc == 0)
-		rc = -errno;
-	closedir(dir);
+	while (rc == 0 && (n = sys->getdents(fd, buf, sizeof(buf))) != 0)
+		rc = n < 0 ? (int)n
+		           : push_all(mem, buf, (size_t)n, &names, &nr, &room);
+	(void)sys->close(fd);
 	if (rc)
 		return rc;
 	if (nr)

@@ -7,11 +7,20 @@
 #ifndef SLUICE_GROUPS_SYSFS_H
 #define SLUICE_GROUPS_SYSFS_H
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "groups/mem.h"
+
+/* Says what this process lacks, and nothing about the tree: a picture without
+ * the part that was asked for would be false. */
+static inline bool sysfs_lacking(int rc)
+{
+	return rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE;
+}
 
 /* A file descriptor of the folder, for the calls below and close(). */
 int sysfs_dir(int at, const char *path);
@@ -29,6 +38,11 @@ int sysfs_hex(int at, const char *path, uint64_t max, uint64_t *ret);
 /* The last part of a link's target, in mem. The target need not exist. */
 int sysfs_link_name(struct grp_mem *mem, int at, const char *path,
                     const char **ret);
+
+/* The part before the last of a link's target, in mem: for a device, what it
+ * hangs on. NULL, and 0, when there is no such part or no link. -ENOMEM. */
+int sysfs_link_above(struct grp_mem *mem, int at, const char *path,
+                     const char **ret);
 
 /* Names in a folder, sorted, without those that begin with a dot; in mem.
  * -E2BIG when there are more than any kernel makes. */

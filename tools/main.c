@@ -15,6 +15,7 @@ static const struct {
         {"bench", cmd_bench, "measure map, unmap and translate"},
         {"replay", cmd_replay, "replay and check kernel iommu traces"},
         {"groups", cmd_groups, "show IOMMU groups, and why"},
+        {"doctor", cmd_doctor, "look this machine over, say what to type"},
         {"pt", cmd_pt, "build and dump a page table from a script"},
 };
 

@@ -17,6 +17,7 @@
 int cmd_bench(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_groups(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_pt(int argc, char **argv);
 
 /* Says what is wrong with the command line on stderr. Returns TOOL_USAGE. */

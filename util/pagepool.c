@@ -8,6 +8,7 @@
 
 #include "util/bits.h"
 #include "util/idxstack.h"
+#include "util/sys.h"
 
 #define REFILL 16u
 #define HUGE_LG2 21
@@ -27,14 +28,6 @@ struct pagepool {
 	_Alignas(CACHELINE) au64 nr_free;
 };
 
-static void *reserve(size_t len)
-{
-	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
-	               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
-
 int pagepool_create(uint64_t max_pages, unsigned page_lg2,
                     struct pagepool **ret_pool)
 {
@@ -51,9 +44,9 @@ int pagepool_create(uint64_t max_pages, unsigned page_lg2,
 	*pool = (struct pagepool){.max_pages = max_pages, .page_lg2 = page_lg2};
 	/* Slack lets the base be aligned, to a huge page at least. */
 	pool->map_len = (max_pages << page_lg2) + bit64(align_lg2);
-	pool->map = reserve(pool->map_len);
-	pool->next = reserve(max_pages * sizeof(*pool->next));
-	pool->counter = reserve(max_pages * sizeof(*pool->counter));
+	pool->map = sys_reserve(pool->map_len);
+	pool->next = sys_reserve(max_pages * sizeof(*pool->next));
+	pool->counter = sys_reserve(max_pages * sizeof(*pool->counter));
 	if (!pool->map || !pool->next || !pool->counter) {
 		pagepool_destroy(pool);
 		return -ENOMEM;
@@ -63,7 +56,7 @@ int pagepool_create(uint64_t max_pages, unsigned page_lg2,
 		idxstack_init(&pool->span[i], pool->next);
 	pool->base = (uint8_t *)align_up((uintptr_t)pool->map, align_lg2);
 	/* Advice only: plain pages serve as well, slower on cold walks. */
-	(void)madvise(pool->base, max_pages << page_lg2, MADV_HUGEPAGE);
+	(void)sys->madvise(pool->base, max_pages << page_lg2, MADV_HUGEPAGE);
 	*ret_pool = pool;
 	return 0;
 }
@@ -73,11 +66,13 @@ void pagepool_destroy(struct pagepool *pool)
 	if (!pool)
 		return;
 	if (pool->map)
-		munmap(pool->map, pool->map_len);
+		(void)sys->munmap(pool->map, pool->map_len);
 	if (pool->next)
-		munmap(pool->next, pool->max_pages * sizeof(*pool->next));
+		(void)sys->munmap(pool->next,
+		                  pool->max_pages * sizeof(*pool->next));
 	if (pool->counter)
-		munmap(pool->counter, pool->max_pages * sizeof(*pool->counter));
+		(void)sys->munmap(pool->counter,
+		                  pool->max_pages * sizeof(*pool->counter));
 	free(pool);
 }
 

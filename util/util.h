@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Face of util/: bits, order-named atomics, page pool, messages, ring. Knows
+ * Face of util/: bits, order-named atomics, page pool, messages, ring,
+ * system calls. Knows
  * nothing of DMA. Every other room may include this header and no other of
  * this folder.
  */
@@ -14,5 +15,6 @@
 #include "util/msg.h"
 #include "util/pagepool.h"
 #include "util/ring.h"
+#include "util/sys.h"
 
 #endif

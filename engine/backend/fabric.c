@@ -11,14 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #define ENTRIES_MAX (1u << 15)
 
 static void port_free(struct fabric_port *port)
 {
 	if (port->bell >= 0)
-		close(port->bell);
+		(void)sys->close(port->bell);
 	mpsc_destroy(port->plain);
 	free(port);
 }
@@ -29,7 +28,7 @@ static enum fabric_kind port_choose(struct fabric_port *port, uint32_t entries,
 {
 	if (best == FABRIC_PLAIN)
 		return FABRIC_PLAIN;
-	port->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	port->bell = sys->eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (port->bell < 0)
 		return FABRIC_PLAIN;
 	if (best == FABRIC_MSG_RING && uport_open(port, entries) == 0)
@@ -86,8 +85,11 @@ static void port_ring(struct fabric_port *port)
 	/* One word and only read-modify-writes on it: of a poster that rings
 	 * and an owner that mutes (port_mute, spill_reap), the later one sees
 	 * what the earlier did to the ring. Pairs with their xchg_acqrel. */
-	if (port->kind != FABRIC_PLAIN && xchg_acqrel(&port->rung, 1) == 0)
-		eventfd_write(port->bell, 1);
+	if (port->kind != FABRIC_PLAIN && xchg_acqrel(&port->rung, 1) == 0) {
+		const uint64_t one = 1;
+
+		(void)sys->write(port->bell, &one, sizeof(one));
+	}
 }
 
 int fabric_port_fd(struct fabric_port *port)
@@ -110,11 +112,11 @@ int fabric_port_fd(struct fabric_port *port)
 /* The ring is empty and the bell was rung: make the descriptor quiet. */
 static void port_mute(struct fabric_port *port)
 {
-	eventfd_t v;
+	uint64_t v;
 
 	/* Not written yet: its poster is about to. Stay rung, the next reap
 	 * comes here again. */
-	if (eventfd_read(port->bell, &v))
+	if (sys->read(port->bell, &v, sizeof(v)) != sizeof(v))
 		return;
 	xchg_acqrel(&port->rung, 0); /* pairs with port_ring */
 	if (!mpsc_empty(port->plain))
@@ -164,7 +166,7 @@ void fabric_source_destroy(struct fabric_source *source)
 		return;
 	fabric_flush(source);
 	if (source->has_uring)
-		io_uring_queue_exit(&source->uring);
+		sys->uring_exit(&source->uring);
 	free(source);
 }
 

@@ -33,7 +33,7 @@ static int bell_arm(struct fabric_port *port)
 		return -EBUSY;
 	io_uring_prep_poll_multishot(sqe, port->bell, POLLIN);
 	io_uring_sqe_set_data64(sqe, ID_BELL);
-	rc = io_uring_submit(&port->uring);
+	rc = sys->uring_submit(&port->uring, 0);
 	return rc == 1 ? 0 : rc < 0 ? rc : -EIO;
 }
 
@@ -51,7 +51,7 @@ static int selftest(struct io_uring *ring)
 	io_uring_prep_msg_ring(sqe, ring->ring_fd, SELFTEST_RES, ID_SELFTEST,
 	                       0);
 	io_uring_sqe_set_data64(sqe, 0);
-	rc = io_uring_submit_and_wait(ring, 1);
+	rc = sys->uring_submit(ring, 1);
 	if (rc != 1)
 		return rc < 0 ? rc : -EIO;
 	io_uring_for_each_cqe(ring, head, cqe)
@@ -68,13 +68,11 @@ static int selftest(struct io_uring *ring)
 
 static int probe(struct io_uring *ring)
 {
-	struct io_uring_probe *p = io_uring_get_probe_ring(ring);
-	int rc = -EOPNOTSUPP;
+	int rc = sys->uring_knows(ring, IORING_OP_MSG_RING);
 
-	if (p && io_uring_opcode_supported(p, IORING_OP_MSG_RING))
-		rc = selftest(ring);
-	io_uring_free_probe(p);
-	return rc;
+	if (rc == 1)
+		return selftest(ring);
+	return rc < 0 ? rc : -EOPNOTSUPP;
 }
 
 int uport_open(struct fabric_port *port, uint32_t entries)
@@ -83,7 +81,7 @@ int uport_open(struct fabric_port *port, uint32_t entries)
 	        .flags = IORING_SETUP_CQSIZE,
 	        .cq_entries = entries + PORT_SPARE,
 	};
-	int rc = io_uring_queue_init_params(PORT_SQ, &port->uring, &params);
+	int rc = sys->uring_init(PORT_SQ, &port->uring, &params);
 
 	if (rc)
 		return rc;
@@ -91,13 +89,13 @@ int uport_open(struct fabric_port *port, uint32_t entries)
 	if (rc == 0)
 		rc = bell_arm(port);
 	if (rc)
-		io_uring_queue_exit(&port->uring);
+		sys->uring_exit(&port->uring);
 	return rc;
 }
 
 void uport_close(struct fabric_port *port)
 {
-	io_uring_queue_exit(&port->uring);
+	sys->uring_exit(&port->uring);
 }
 
 static uint32_t cq_reap(struct fabric_port *port, uint32_t ready,
@@ -142,7 +140,7 @@ uint32_t uport_reap(struct fabric_port *port, struct fabric_cqe *out,
 
 	/* Only when a caller broke the limit of outstanding completions. */
 	if (unlikely(io_uring_cq_has_overflow(&port->uring)))
-		io_uring_get_events(&port->uring);
+		(void)sys->uring_events(&port->uring);
 	ready = io_uring_cq_ready(&port->uring);
 	if (ready)
 		nr = cq_reap(port, ready, out, max);
@@ -155,7 +153,9 @@ uint32_t uport_reap(struct fabric_port *port, struct fabric_cqe *out,
 
 int usource_open(struct fabric_source *source)
 {
-	return io_uring_queue_init(SOURCE_DEPTH, &source->uring, 0);
+	struct io_uring_params params = {0};
+
+	return sys->uring_init(SOURCE_DEPTH, &source->uring, &params);
 }
 
 static void own_cqes(struct fabric_source *source)
@@ -188,15 +188,15 @@ static void abandon(struct fabric_source *source)
 		own_cqes(source);
 		sched_yield();
 	}
-	io_uring_queue_exit(&source->uring);
+	sys->uring_exit(&source->uring);
 	source->has_uring = false;
 }
 
 void usource_flush(struct fabric_source *source)
 {
 	while (source->nr_done < source->nr) {
-		int rc = io_uring_submit_and_wait(&source->uring,
-		                                  source->nr - source->nr_done);
+		int rc = sys->uring_submit(&source->uring,
+		                           source->nr - source->nr_done);
 
 		own_cqes(source);
 		if (unlikely(rc < 0 && rc != -EINTR))

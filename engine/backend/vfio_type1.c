@@ -12,32 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <linux/vfio.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #define CONTAINER "/dev/vfio/vfio"
-
-static int sys_open(const char *path, int flags)
-{
-	int fd = open(path, flags);
-
-	return fd < 0 ? -errno : fd;
-}
-
-static int sys_close(int fd)
-{
-	return close(fd) ? -errno : 0;
-}
-
-static int sys_ioctl(int fd, unsigned long request, void *arg)
-{
-	int rc = ioctl(fd, request, arg);
-
-	return rc < 0 ? -errno : rc;
-}
-
-const struct t1_sys t1_sys_kernel = {sys_open, sys_close, sys_ioctl};
 
 static void t1_warn(struct t1 *t1, const char *what, int rc)
 {
@@ -79,7 +56,7 @@ static int group_ioctl(struct t1 *t1, struct sluice_group *group,
 static int refresh(struct t1 *t1)
 {
 	struct t1_info info;
-	int rc = t1_info_get(t1->sys, t1->fd, &info);
+	int rc = t1_info_get(t1->fd, &info);
 
 	if (rc)
 		return rc;
@@ -185,7 +162,7 @@ static int why_no_map(int rc, uint64_t iova, uint64_t len)
 
 	switch (rc) {
 	case -ENOMEM:
-		getrlimit(RLIMIT_MEMLOCK, &lim);
+		(void)sys->getrlimit(RLIMIT_MEMLOCK, &lim);
 		return msg_fmt(rc,
 		               "cannot pin %llu bytes more: this process may "
 		               "lock %llu bytes in all (RLIMIT_MEMLOCK); raise "
@@ -297,7 +274,7 @@ static void t1_destroy(struct backend *be)
 			t1_warn(t1, "a group stays in its container", rc);
 	}
 	if (t1->fd >= 0)
-		t1->sys->close(t1->fd);
+		(void)sys->close(t1->fd);
 	own_free(&t1->own);
 	free(t1->info.ranges);
 	free(t1->group);
@@ -320,10 +297,11 @@ static const struct backend_ops t1_ops = {
 
 static int why_no_container(int rc)
 {
-	if (rc == -ENOENT || rc == -ENODEV)
-		return msg_lit(rc, "no " CONTAINER ": run `modprobe vfio-pci` "
-		                   "and `modprobe vfio_iommu_type1`, and check "
-		                   "that the IOMMU is on");
+	if (rc == -ENOENT || rc == -ENODEV || rc == -ENXIO)
+		return msg_lit(rc == -ENXIO ? -ENODEV : rc,
+		               "no " CONTAINER ": run `modprobe vfio-pci` "
+		               "and `modprobe vfio_iommu_type1`, and check "
+		               "that the IOMMU is on");
 	if (rc == -EACCES || rc == -EPERM)
 		return msg_lit(rc, "no permission to open " CONTAINER
 		                   ": run as root, or give this user access to "
@@ -333,30 +311,34 @@ static int why_no_container(int rc)
 
 static int open_container(struct t1 *t1)
 {
-	int rc = t1->sys->open(CONTAINER, O_RDWR | O_CLOEXEC);
+	int rc = sys->open(CONTAINER, O_RDWR | O_CLOEXEC);
 
 	if (rc < 0)
 		return why_no_container(rc);
 	t1->fd = rc;
 	rc = t1_ioctl(t1, t1->fd, VFIO_GET_API_VERSION, NULL);
+	if (rc < 0)
+		return msg_fmt(-ENODEV,
+		               CONTAINER " is no VFIO container (%s): run "
+		                         "`modprobe vfio`",
+		               msg_errname(rc));
 	if (rc != VFIO_API_VERSION)
-		return msg_fmt(rc < 0 ? rc : -ENODEV,
+		return msg_fmt(-ENODEV,
 		               "VFIO API version %d instead of %d: this kernel "
 		               "is not understood",
 		               rc, VFIO_API_VERSION);
 	rc = t1_ioctl(t1, t1->fd, VFIO_CHECK_EXTENSION,
 	              (void *)(uintptr_t)VFIO_TYPE1v2_IOMMU);
 	if (rc <= 0)
-		return msg_lit(rc < 0 ? rc : -ENODEV,
+		return msg_lit(-ENODEV,
 		               "this kernel offers no VFIO type1 v2 IOMMU: run "
 		               "`modprobe vfio_iommu_type1`");
 	return 0;
 }
 
-int be_type1_create_sys(const struct t1_sys *sys,
-                        void (*log)(void *ctx, enum sluice_log_level level,
-                                    const char *text),
-                        void *log_ctx, struct backend **ret_be)
+int be_type1_create(void (*log)(void *ctx, enum sluice_log_level level,
+                                const char *text),
+                    void *log_ctx, struct backend **ret_be)
 {
 	struct t1 *t1 = aligned_alloc(_Alignof(struct t1), sizeof(*t1));
 	int rc;
@@ -365,7 +347,6 @@ int be_type1_create_sys(const struct t1_sys *sys,
 		return msg_lit(-ENOMEM, "no memory for a container");
 	memset(t1, 0, sizeof(*t1));
 	t1->be.ops = &t1_ops;
-	t1->sys = sys;
 	t1->log = log;
 	t1->log_ctx = log_ctx;
 	t1->fd = -1;
@@ -380,11 +361,4 @@ int be_type1_create_sys(const struct t1_sys *sys,
 	}
 	*ret_be = &t1->be;
 	return 0;
-}
-
-int be_type1_create(void (*log)(void *ctx, enum sluice_log_level level,
-                                const char *text),
-                    void *log_ctx, struct backend **ret_be)
-{
-	return be_type1_create_sys(&t1_sys_kernel, log, log_ctx, ret_be);
 }

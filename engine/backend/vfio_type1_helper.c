@@ -10,17 +10,9 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <unistd.h>
 #include <linux/futex.h>
-#include <sys/syscall.h>
 
 #define SPIN_NS 30000 /* a futex round trip is about this long */
-
-/* Not counted in kernel_*: these are no calls to the IOMMU. */
-static void futex(au32 *word, int op, uint32_t val)
-{
-	syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, val, NULL, NULL, 0);
-}
 
 /* Dekker on one word with nothing but read-modify-writes: of a lane's and the
  * helper's, the later one sees what the earlier did before. Either the lane
@@ -29,7 +21,7 @@ static void futex(au32 *word, int op, uint32_t val)
 static void wake(struct t1 *t1)
 {
 	if (xchg_acqrel(&t1->asleep, 0))
-		futex(&t1->asleep, FUTEX_WAKE, 1);
+		(void)sys->futex(&t1->asleep, FUTEX_WAKE, 1);
 }
 
 uint32_t t1_submit(struct backend *be, struct be_req *const *req, uint32_t n)
@@ -60,7 +52,7 @@ static void nap(struct t1 *t1)
 	} while (clock_ns() < until);
 	xchg_acqrel(&t1->asleep, 1); /* pairs with wake */
 	while (!called(t1) && ld_acq(&t1->asleep))
-		futex(&t1->asleep, FUTEX_WAIT, 1);
+		(void)sys->futex(&t1->asleep, FUTEX_WAIT, 1);
 	xchg_acqrel(&t1->asleep, 0); /* pairs with wake */
 }
 
@@ -154,7 +146,7 @@ int t1_helper_start(struct t1 *t1)
 	/* Signals are the application's business. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = -pthread_create(&t1->helper, NULL, helper, t1);
+	rc = sys->thread_create(&t1->helper, helper, t1);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (rc) {
 		fabric_source_destroy(t1->source);

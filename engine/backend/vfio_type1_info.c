@@ -126,7 +126,7 @@ int t1_info_parse(const void *buf, size_t size, struct t1_info *ret_info)
 	return 0;
 }
 
-int t1_info_get(const struct t1_sys *sys, int fd, struct t1_info *ret_info)
+int t1_info_get(int fd, struct t1_info *ret_info)
 {
 	uint32_t size = sizeof(struct vfio_iommu_type1_info);
 

@@ -8,8 +8,8 @@
 
 #include <pthread.h>
 
+#include "engine/backend/backend.h"
 #include "engine/backend/mpsc.h"
-#include "engine/backend/vfio_type1.h"
 
 /* ---- vfio_type1_info.c: what the kernel says about the container ---- */
 
@@ -22,7 +22,7 @@ struct t1_info {
 };
 
 /* VFIO_IOMMU_GET_INFO. The caller frees ret_info->ranges. */
-int t1_info_get(const struct t1_sys *sys, int fd, struct t1_info *ret_info);
+int t1_info_get(int fd, struct t1_info *ret_info);
 /* The answer of VFIO_IOMMU_GET_INFO, size bytes, believed in nothing. */
 int t1_info_parse(const void *buf, size_t size, struct t1_info *ret_info);
 
@@ -56,7 +56,6 @@ void own_free(struct t1_own *own);
 
 struct t1 {
 	struct backend be;
-	const struct t1_sys *sys;
 	void (*log)(void *ctx, enum sluice_log_level level, const char *text);
 	void *log_ctx;
 	int fd;

@@ -14,7 +14,7 @@
 
 int t1_ioctl(struct t1 *t1, int fd, unsigned long request, void *arg)
 {
-	int rc = t1->sys->ioctl(fd, request, arg);
+	int rc = sys->ioctl(fd, request, arg);
 
 	if (unlikely(rc < 0))
 		ctr_add(&t1->kernel_errors, 1);

@@ -97,7 +97,8 @@ struct sluice_domain_cfg {
  *
  * Thread: control. Owns: the caller, until sluice_domain_destroy().
  * Returns: 0, -EINVAL, -ENOMEM, and for VFIO -ENOENT (no /dev/vfio/vfio: load
- * vfio_iommu_type1), -EACCES, -ENODEV (no type1 v2 there).
+ * vfio_iommu_type1), -EACCES, -EPERM, -ENODEV (no type1 v2 there), -EMFILE,
+ * -ENFILE, -EAGAIN (no thread more: `ulimit -u`).
  */
 SLUICE_API SLUICE_MUST_CHECK int sluice_domain_create(
         struct sluice_engine *engine, const struct sluice_domain_cfg *cfg,
@@ -123,7 +124,9 @@ SLUICE_API int sluice_domain_destroy(struct sluice_domain *domain);
  * and nothing changes. May run while lanes map and unmap.
  *
  * Thread: control. Blocks: yes. Returns: 0, -EBUSY (group already in use),
- * -EINVAL (a soft domain takes no group), -EPERM, -ENODEV, -ENOMEM.
+ * -EINVAL (a soft domain takes no group), -EPERM, -ENODEV, -ENOMEM, -EIO (the
+ * IOMMU did not take the devices), -EPROTO (the kernel's answer about the IOMMU
+ * is not understood).
  */
 SLUICE_API SLUICE_MUST_CHECK int sluice_domain_attach(
         struct sluice_domain *domain, struct sluice_group *group);

@@ -46,9 +46,37 @@ struct sluice_group_member {
 	uint16_t vendor;
 	uint16_t device;
 	int is_pci;
-	int is_bridge;  /* PCI-to-PCI bridge or PCIe port, class 0604 */
-	int is_vfio;    /* bound to a VFIO-class driver: can be opened */
-	int is_blocker; /* its driver keeps the group from being used */
+	int is_bridge;      /* PCI-to-PCI bridge or PCIe port, class 0604 */
+	int is_vfio;        /* bound to a VFIO-class driver: can be opened */
+	int is_blocker;     /* its driver keeps the group from being used */
+	const char *parent; /* PCI address of the bridge above; NULL: none */
+	const char *iommu;  /* name of the IOMMU that has it; NULL: none */
+};
+
+/* What keeps two devices in one group. */
+enum sluice_group_rule {
+	/* Requests leave a bridge under one id for all that is behind it. */
+	SLUICE_RULE_BRIDGE_ALIAS = 1,
+	/* Two functions are known to use one id. */
+	SLUICE_RULE_DEVICE_ALIAS,
+	/* The firmware says that two devices use one id. */
+	SLUICE_RULE_FIRMWARE_ALIAS,
+	/* A port on the way up may send requests back down: no ACS. */
+	SLUICE_RULE_NO_ACS,
+	/* Functions of one slot may reach each other: no ACS. */
+	SLUICE_RULE_FUNCTIONS,
+	/* The host bridge, or firmware, isolates only larger units. */
+	SLUICE_RULE_ENDPOINT_UNIT
+};
+
+/* One link of the chain that holds a group together. */
+struct sluice_group_reason {
+	const char *a; /* two members */
+	const char *b;
+	enum sluice_group_rule rule;
+	const char *rule_name; /* for scripts: "bridge-alias", "no-acs", … */
+	const char *text;      /* a sentence about a and b */
+	const char *remedy;    /* what would separate them; NULL: nothing */
 };
 
 struct sluice_group_info {
@@ -60,6 +88,11 @@ struct sluice_group_info {
 	const struct sluice_group_region *regions; /* as the kernel sorts */
 	uint32_t nr_regions;
 	int viable;
+	/* A computed group: a chain that connects all members, as few links as
+	 * that takes. Empty when the groups were read from the kernel, which
+	 * does not tell its reasons. */
+	const struct sluice_group_reason *reasons;
+	uint32_t nr_reasons;
 };
 
 struct sluice_group_set;
@@ -78,9 +111,29 @@ struct sluice_group_set;
  * Returns: 0; -ENOENT or -ENOTDIR when root is no folder; -EACCES; -EBADMSG
  * for a malformed reserved_regions file (a range that cannot be read must not
  * be taken for usable); -E2BIG for more entries than any kernel makes;
- * -ENOMEM.
+ * -EMFILE, -ENFILE, -ENOMEM; or what the kernel answered when sysfs was read.
  */
 SLUICE_API SLUICE_MUST_CHECK int sluice_groups_read(
+        const char *root, struct sluice_group_set **ret_set);
+
+/**
+ * sluice_groups_compute() - what the groups are and why, from the topology.
+ * @root:    as for sluice_groups_read()
+ * @ret_set: likewise
+ *
+ * Applies the rules that make a group (requester ids, ACS, slots, the
+ * platform's own) to the devices of the tree, without a look at the kernel's
+ * answer. Groups are numbered from 0 in order of their first member; reserved
+ * regions and the type of the default domain are the kernel's to know and stay
+ * empty. Which IOMMU each device has been given to is read where the kernel
+ * shows it (the device's "iommu" link): one that none has taken yet is in no
+ * group. See docs/groups.md for where a kernel may answer otherwise.
+ *
+ * Thread: any. Blocks: reads files. Owns: the caller. Valid until: freed.
+ * Returns: 0; -EACCES when configuration space is hidden from this user (run
+ * as root); else as sluice_groups_read().
+ */
+SLUICE_API SLUICE_MUST_CHECK int sluice_groups_compute(
         const char *root, struct sluice_group_set **ret_set);
 
 /**
@@ -136,6 +189,16 @@ SLUICE_API const struct sluice_group_member *sluice_groups_ungrouped(
         const struct sluice_group_set *set, uint32_t n);
 
 /**
+ * sluice_groups_ungrouped_reason() - why the nth such device is in no group.
+ *
+ * Thread: any. Blocks: no. Owns: the set. Valid until: the set is freed.
+ * Returns: a sentence; NULL when n is out of range or the set was read from the
+ * kernel, which does not tell.
+ */
+SLUICE_API const char *sluice_groups_ungrouped_reason(
+        const struct sluice_group_set *set, uint32_t n);
+
+/**
  * sluice_group_explain_viability() - why a group can or cannot be used, and
  * the exact commands that change it.
  * @info: of a set or of an open group
@@ -182,7 +245,7 @@ struct sluice_group;
  * -EBUSY   another process, or this one, has the group open already
  * -EBADMSG sysfs holds something that no kernel writes
  * -ENOTTY  the device node is not a VFIO group
- * -EMFILE, -ENFILE, -ENOMEM
+ * -EMFILE, -ENFILE, -ENOMEM; or what the kernel answered when sysfs was read
  */
 SLUICE_API SLUICE_MUST_CHECK int sluice_group_open(
         const char *bdf, const struct sluice_group_cfg *cfg,

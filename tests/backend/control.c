@@ -33,37 +33,37 @@ static int open_fails(const char *path, int flags)
 
 static void test_no_container(void **state)
 {
-	static const struct t1_sys sys = {open_fails, fake_vfio_close,
-	                                  fake_vfio_ioctl};
+	struct sys_table table = sys_kernel;
 	struct backend *be = NULL;
 
 	(void)state;
+	table.open = open_fails;
+	sys = &table;
 	open_error = -ENOENT;
-	assert_int_equal(be_type1_create_sys(&sys, NULL, NULL, &be), -ENOENT);
+	assert_int_equal(be_type1_create(NULL, NULL, &be), -ENOENT);
 	says("modprobe");
 	open_error = -EACCES;
-	assert_int_equal(be_type1_create_sys(&sys, NULL, NULL, &be), -EACCES);
+	assert_int_equal(be_type1_create(NULL, NULL, &be), -EACCES);
 	says("permission");
 	open_error = -EMFILE;
-	assert_int_equal(be_type1_create_sys(&sys, NULL, NULL, &be), -EMFILE);
+	assert_int_equal(be_type1_create(NULL, NULL, &be), -EMFILE);
 	says("EMFILE");
 	assert_null(be);
+	sys = &sys_kernel;
 }
 
 static void test_wrong_kernel(void **state)
 {
-	static const struct t1_sys sys = {fake_vfio_open, fake_vfio_close,
-	                                  fake_vfio_ioctl};
 	struct fake_vfio_cfg cfg = {.api_version = 1};
 	struct backend *be = NULL;
 
 	(void)state;
 	fake_vfio_reset(&cfg);
-	assert_int_equal(be_type1_create_sys(&sys, NULL, NULL, &be), -ENODEV);
+	assert_int_equal(be_type1_create(NULL, NULL, &be), -ENODEV);
 	says("version 1");
 	cfg = (struct fake_vfio_cfg){.no_type1v2 = true};
 	fake_vfio_reset(&cfg);
-	assert_int_equal(be_type1_create_sys(&sys, NULL, NULL, &be), -ENODEV);
+	assert_int_equal(be_type1_create(NULL, NULL, &be), -ENODEV);
 	says("vfio_iommu_type1");
 	assert_null(be);
 	assert_int_equal(fake_vfio_open_fds(), 0);

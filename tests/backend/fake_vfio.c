@@ -14,6 +14,7 @@
 
 /* Far above what a test opens, so that a fake descriptor that reaches a real
  * system call fails. */
+#define DEV_VFIO "/dev/vfio/"
 #define FD_CONTAINER 1000000
 #define FD_GROUP 2000000
 #define NR_REQUESTS 32 /* VFIO_BASE + 0..31 */
@@ -31,11 +32,41 @@ static struct {
 	int err;
 } fault;
 
+static int table_open(const char *path, int flags)
+{
+	return strncmp(path, DEV_VFIO, strlen(DEV_VFIO)) == 0
+	               ? fake_vfio_open(path, flags)
+	               : sys_kernel.open(path, flags);
+}
+
+static int table_close(int fd)
+{
+	return fd < FD_CONTAINER ? sys_kernel.close(fd) : fake_vfio_close(fd);
+}
+
+static int table_ioctl(int fd, unsigned long request, void *arg)
+{
+	return fd < FD_CONTAINER ? sys_kernel.ioctl(fd, request, arg)
+	                         : fake_vfio_ioctl(fd, request, arg);
+}
+
+static void take_over(void)
+{
+	static struct sys_table table;
+
+	table = sys_kernel;
+	table.open = table_open;
+	table.close = table_close;
+	table.ioctl = table_ioctl;
+	sys = &table;
+}
+
 void fake_vfio_reset(const struct fake_vfio_cfg *cfg)
 {
 	static const struct fake_vfio_range common[] = {
 	        {0, 0xfedfffff}, {0xfef00000, 0xffffffffffff}};
 
+	take_over();
 	pthread_mutex_lock(&lock);
 	for (uint32_t i = 0; i < FAKE_CONTAINERS; i++)
 		fake_type1_clear(&k.container[i]);

@@ -3,7 +3,7 @@
  * A VFIO that exists only in this process: containers, groups and type1 v2
  * mappings by the rules of linux/vfio.h, faults at any call, a gate that holds
  * a caller inside an ioctl. One fake kernel per process; all calls take its
- * mutex. Its three system calls fit struct t1_sys and struct grp_sys.
+ * mutex. fake_vfio_reset() puts it under the library (util/sys.h).
  */
 #ifndef SLUICE_TESTS_BACKEND_FAKE_VFIO_H
 #define SLUICE_TESTS_BACKEND_FAKE_VFIO_H
@@ -12,9 +12,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util/sys.h"
+
 /* ---- the system calls ---- */
 
-/* "/dev/vfio/vfio" and "/dev/vfio/N" for N below nr_groups. */
+/* What the library's table does with /dev/vfio and descriptors from there; the
+ * kernel gets the rest. "/dev/vfio/vfio" and "/dev/vfio/N" for N below
+ * nr_groups. */
 int fake_vfio_open(const char *path, int flags);
 int fake_vfio_close(int fd);
 int fake_vfio_ioctl(int fd, unsigned long request, void *arg);
@@ -40,7 +44,8 @@ struct fake_vfio_cfg {
 	struct fake_vfio_range range[4]; /* all 0: two common ones */
 };
 
-/* Forgets everything; cfg may be NULL. No descriptor may be open. */
+/* Forgets everything and makes itself `sys`; cfg may be NULL. No descriptor
+ * may be open. */
 void fake_vfio_reset(const struct fake_vfio_cfg *cfg);
 /* The usable ranges change, as they do when another group joins. */
 void fake_vfio_set_ranges(const struct fake_vfio_range *range, uint32_t nr);

@@ -179,8 +179,6 @@ static void test_random(void **state)
 /* The size the kernel tells: two calls, a limit, no endless loop. */
 static int get(const struct fake_vfio_cfg *cfg, struct t1_info *info)
 {
-	static const struct t1_sys sys = {fake_vfio_open, fake_vfio_close,
-	                                  fake_vfio_ioctl};
 	int c, g, rc;
 
 	fake_vfio_reset(cfg);
@@ -190,7 +188,7 @@ static int get(const struct fake_vfio_cfg *cfg, struct t1_info *info)
 	assert_int_equal(
 	        fake_vfio_ioctl(c, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU),
 	        0);
-	rc = t1_info_get(&sys, c, info);
+	rc = t1_info_get(c, info);
 	fake_vfio_close(g);
 	fake_vfio_close(c);
 	assert_int_equal(fake_vfio_open_fds(), 0);

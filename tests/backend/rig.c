@@ -21,9 +21,6 @@ uint64_t rig_iova(uint64_t page)
 	return IOVA_BASE + page * PAGE;
 }
 
-static const struct t1_sys fake_sys = {fake_vfio_open, fake_vfio_close,
-                                       fake_vfio_ioctl};
-
 void rig_init(struct rig *rig, const struct fake_vfio_cfg *cfg, bool attach)
 {
 	char path[] = "/dev/vfio/0";
@@ -35,8 +32,7 @@ void rig_init(struct rig *rig, const struct fake_vfio_cfg *cfg, bool attach)
 		rig->group[i].fd = fake_vfio_open(path, 0);
 		assert_true(rig->group[i].fd >= 0);
 	}
-	assert_int_equal(be_type1_create_sys(&fake_sys, NULL, NULL, &rig->be),
-	                 0);
+	assert_int_equal(be_type1_create(NULL, NULL, &rig->be), 0);
 	assert_int_equal(
 	        fabric_port_create(RIG_REQS, FABRIC_MSG_RING, &rig->port), 0);
 	if (attach)

@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "engine/backend/vfio_type1.h"
+#include "engine/backend/backend.h"
 #include "tests/backend/fake_vfio.h"
 
 #define PAGE 4096u

@@ -10,7 +10,6 @@
 
 #include <linux/vfio.h>
 
-#include "engine/backend/vfio_type1.h"
 #include "engine/engine_int.h"
 #include "tests/backend/fake_vfio.h"
 
@@ -42,9 +41,6 @@ void *grp_attached(const struct sluice_group *group)
 	return group->owner;
 }
 
-static const struct t1_sys fake_sys = {fake_vfio_open, fake_vfio_close,
-                                       fake_vfio_ioctl};
-
 /* Limit of page-table memory of the next rig; 0: the default. */
 static uint64_t krig_table_bytes;
 
@@ -71,7 +67,7 @@ static inline void krig_open(struct krig *k, const struct fake_vfio_cfg *vfio,
 		        (struct sluice_group){i, fake_vfio_open(path, 0), NULL};
 	}
 	assert_int_equal(sluice_engine_open(&ecfg, &k->r.engine), 0);
-	assert_int_equal(be_type1_create_sys(&fake_sys, NULL, NULL, &be), 0);
+	assert_int_equal(be_type1_create(NULL, NULL, &be), 0);
 	assert_int_equal(domain_create_on(k->r.engine, cfg, be, &k->r.domain),
 	                 0);
 	assert_int_equal(sluice_lane_open(k->r.engine, NULL, &k->r.lane), 0);

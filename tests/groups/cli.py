@@ -66,7 +66,20 @@ def bridge(tmp):
     g = one[0]
     assert g['devices'] == ['0000:00:04.0', '0000:01:01.0', '0000:01:02.0',
                             '0000:01:03.0']
-    assert g['viable'] is False and g['reasons'] == [] and g['id'] == 1
+    assert g['viable'] is False and g['id'] == 1
+    assert [(r['a'], r['b'], r['rule']) for r in g['reasons']] == [
+        (f'0000:01:0{i}.0', '0000:00:04.0', 'bridge-alias')
+        for i in (1, 2, 3)]
+    # The kernel alone does not tell why.
+    assert not any(g['reasons'] for g in json_of('--sysfs', tree)['groups'])
+    out, _ = run('--sysfs', tree, '--explain', '01:02.0')
+    has(out, "reaches memory as 0000:00:04.0, the bridge's alias",
+        'to separate them')
+    out, _ = run('--sysfs', tree, '--compute')
+    has(out, '0000:01:03.0  virtio-pci')
+    out, _ = run('--sysfs', tree, '--dot')
+    has(out, 'digraph', 'subgraph cluster_1', 'bridge-alias',
+        '"0000:00:04.0" -> "0000:01:02.0"')
     assert [m['blocks'] for m in g['members']] == [False] * 3 + [True]
     assert g['reserved'] == [{'first': '0x00000000fee00000',
                               'last': '0x00000000feefffff', 'type': 'msi'}]
@@ -89,6 +102,21 @@ def partition(tmp, name):
         run('--sysfs', tree, '--explain', device[5:], status=1)
 
 
+def differs(tmp):
+    """What the kernel did is said, and that the rules would not."""
+    tree = unpack(tmp, 'x86-vtd-113-hotplug-mf-b-added')
+    out, _ = run('--sysfs', tree, '--explain', '01:00.0')
+    has(out, 'another answer than this kernel',
+        'computed: 0000:01:00.0 0000:01:00.1')
+    tree = unpack(tmp, 'arm64-smmuv3-05-mf-rootports-mixed')
+    out, _ = run('--sysfs', tree, '--explain', '01:00.0')
+    has(out, 'has ACS, but switched off: SrcValid-', 'switch ACS')
+    tree = unpack(tmp, 'x86-virtio-07-nodrivers')
+    doc = json_of('--sysfs', tree, '--compute')
+    has(doc['ungrouped_reasons']['0000:01:00.0'], 'no driver is bound')
+    has(doc['ungrouped_reasons']['0000:00:02.0'], 'is an IOMMU itself')
+
+
 def no_iommu(tmp):
     tree = unpack(tmp, 'x86-vtd-47-iommu-off')
     out, err = run('--sysfs', tree)
@@ -103,7 +131,7 @@ def usage(tmp):
     has(out, '--sysfs', '--explain', '--json')
     has(run('--version')[0], 'sluice')
     for args in (['--nonsense'], ['--sysfs'], ['--explain'], ['--explain='],
-                 ['extra'], ['--jsonx'], ['--compute']):
+                 ['extra'], ['--jsonx'], ['--computed']):
         out, err = run(*args, status=2)
         assert out == '' and err, args
     _, err = run('--sysfs', os.path.join(tmp, 'nowhere'), status=1)
@@ -133,6 +161,7 @@ def main():
                      'ppc64-powernv9-02-mf'):
             partition(tmp, name)
         no_iommu(tmp)
+        differs(tmp)
         hostile(tmp)
         usage(tmp)
     print('groups command line: ok')

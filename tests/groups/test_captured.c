@@ -27,11 +27,11 @@ struct machine {
 
 static void open_machine(struct machine *m, const char *name)
 {
-	char sys[512];
+	char path[512];
 
 	tree_unpack(&m->tree, data, name);
-	snprintf(sys, sizeof(sys), "%s/sys", m->tree.root);
-	assert_int_equal(sluice_groups_read(sys, &m->set), 0);
+	snprintf(path, sizeof(path), "%s/sys", m->tree.root);
+	assert_int_equal(sluice_groups_read(path, &m->set), 0);
 }
 
 static void close_machine(struct machine *m)

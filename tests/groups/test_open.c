@@ -65,7 +65,22 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
 	return fake.status_rc;
 }
 
-static const struct grp_sys fake_sys = {fake_open, fake_close, fake_ioctl};
+/* Sysfs is read with the real calls. */
+static int table_close(int fd)
+{
+	return fd < GROUP_FD ? sys_kernel.close(fd) : fake_close(fd);
+}
+
+static void take_over(void)
+{
+	static struct sys_table table;
+
+	table = sys_kernel;
+	table.open = fake_open;
+	table.close = table_close;
+	table.ioctl = fake_ioctl;
+	sys = &table;
+}
 
 static struct tree tree;
 
@@ -113,6 +128,7 @@ static int healthy(void **state)
 	fake.open_rc = GROUP_FD;
 	fake.flags = VFIO_GROUP_FLAGS_VIABLE;
 	fake.device_rc = DEVICE_FD;
+	take_over();
 	return 0;
 }
 
@@ -120,7 +136,7 @@ static int try_open(const char *bdf, struct sluice_group **ret)
 {
 	struct sluice_group_cfg cfg = {.sysfs_root = tree.root};
 
-	return grp_open_with(bdf, &cfg, &fake_sys, ret);
+	return sluice_group_open(bdf, &cfg, ret);
 }
 
 /* Expects rc, and each of the words in the message. */
@@ -171,20 +187,18 @@ static void other_dev_root(void **state)
 	char deep[8192];
 
 	(void)state;
-	assert_int_equal(grp_open_with("01:00.0", &cfg, &fake_sys, &g), 0);
+	assert_int_equal(sluice_group_open("01:00.0", &cfg, &g), 0);
 	assert_string_equal(fake.path, "/elsewhere/3");
 	assert_int_equal(sluice_group_close(g), 0);
 	memset(deep, 'x', sizeof(deep) - 1);
 	deep[sizeof(deep) - 1] = '\0';
 	cfg.dev_root = deep;
 	g = UNTOUCHED;
-	assert_int_equal(grp_open_with("01:00.0", &cfg, &fake_sys, &g),
-	                 -EINVAL);
+	assert_int_equal(sluice_group_open("01:00.0", &cfg, &g), -EINVAL);
 	assert_ptr_equal(g, UNTOUCHED);
 	assert_int_equal(fake.opens, 1);
 	cfg.sysfs_root = "/nonexistent";
-	assert_int_equal(grp_open_with("01:00.0", &cfg, &fake_sys, &g),
-	                 -ENOENT);
+	assert_int_equal(sluice_group_open("01:00.0", &cfg, &g), -ENOENT);
 	assert_non_null(strstr(msg_last(), "/nonexistent"));
 	assert_ptr_equal(g, UNTOUCHED);
 }
@@ -337,6 +351,7 @@ static void real_calls(void **state)
 	char dev[512];
 
 	(void)state;
+	sys = &sys_kernel;
 	snprintf(dev, sizeof(dev), "%s/dev", tree.root);
 	cfg.dev_root = dev;
 	assert_int_equal(sluice_group_open("01:00.0", &cfg, &g), -ENOENT);

@@ -472,6 +472,17 @@ class Bench(Case):
         out, _ = self.check('--mode', 'arena')
         self.assertEqual(out['config']['against'], ['naive'])
 
+    def test_bounce(self):
+        """Copies: no kernel call, no ticket to wait for."""
+        for way in ('0', '1'):
+            out, _ = self.check('--mode', 'bounce', '-d', way, '--against',
+                                'none')
+            self.assertEqual(out['config']['mode'], 'bounce')
+            names = {r['name'] for r in out['results']}
+            self.assertIn('pair', names)
+            self.assertNotIn('ticket', names)
+            self.assertEqual(out['counters']['unmaps'], 0)
+
     def test_kernel_style_lines(self):
         p = bench('-d', '1')
         self.assertEqual(p.returncode, 0, p.stderr)
