@@ -142,8 +142,8 @@ struct sluice_bounce_buf {
  * does not write arrives as zeroes, but see used in sluice_bounce_unmap(). With
  * SLUICE_RW it arrives as it was.
  *
- * Thread: lane. Blocks: never; no system call. Returns: how many completions
- * follow (0: done; 1: wait for sluice_poll()), or
+ * Thread: lane. Blocks: never; a copy makes no system call. Returns: how many
+ * completions follow (0: done; 1: wait for sluice_poll()), or
  * -EINVAL no buffer, zero or wrapping length, unknown prot, other domain
  * -EBUSY  buf is in use: unmap it first
  * -E2BIG  longer than max_len, and not whole pages: align it or split it
@@ -169,8 +169,8 @@ SLUICE_API SLUICE_MUST_CHECK int sluice_bounce_map(
  * Any lane of the domain may. A map whose completion has not come cannot be
  * unmapped (-ENOENT); one that completed with an error need not be: clear buf.
  *
- * Thread: lane. Blocks: never; no system call. Returns: how many completions
- * follow (0: done; 1), or
+ * Thread: lane. Blocks: never; a copy makes no system call. Returns: how many
+ * completions follow (0: done; 1), or
  * -EINVAL used is longer than the buffer; other domain
  * -ENOENT buf holds no buffer
  * or what sluice_unmap() returns. Nothing changes then.
