@@ -214,6 +214,35 @@ static void of_mappings(void **state)
 	down(&g);
 }
 
+static void *elsewhere(void *arg)
+{
+	struct brig *g = arg;
+
+	return (void *)(intptr_t)bmap(g, mem + 1, 10, RW);
+}
+
+static void wrong_thread(void **state)
+{
+#ifdef SLUICE_DEBUG_CHECKS
+	const int want = -EPERM;
+#else
+	const int want = 0;
+#endif
+	pthread_t thread;
+	struct brig g;
+	void *ret;
+
+	(void)state;
+	up(&g, &copies);
+	assert_int_equal(pthread_create(&thread, NULL, elsewhere, &g), 0);
+	pthread_join(thread, &ret);
+	assert_int_equal((int)(intptr_t)ret, want);
+	assert_int_equal(g.buf.prot, want ? 0 : RW);
+	if (!want)
+		assert_int_equal(bunmap(&g, ALL), 0);
+	down(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +252,7 @@ int main(void)
 	        cmocka_unit_test(maps),
 	        cmocka_unit_test(unmaps_and_syncs),
 	        cmocka_unit_test(of_mappings),
+	        cmocka_unit_test(wrong_thread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
