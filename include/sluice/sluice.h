@@ -9,6 +9,7 @@
 #include <sluice/backend.h>
 #include <sluice/base.h>
 #include <sluice/bounce.h>
+#include <sluice/budget.h>
 #include <sluice/domain.h>
 #include <sluice/engine.h>
 #include <sluice/group.h>
@@ -16,6 +17,7 @@
 #include <sluice/map.h>
 #include <sluice/pagetable.h>
 #include <sluice/ring.h>
+#include <sluice/share.h>
 #include <sluice/translate.h>
 
 #endif

@@ -11,6 +11,7 @@
 #include <linux/vfio.h>
 
 #include "engine/engine_int.h"
+#include "tests/backend/fake_limits.h"
 #include "tests/backend/fake_vfio.h"
 
 #define VA UINT64_C(0x7f0000000000)
@@ -61,6 +62,7 @@ static inline void krig_open(struct krig *k, const struct fake_vfio_cfg *vfio,
 	struct backend *be;
 
 	fake_vfio_reset(vfio);
+	limits = &fake_limits;
 	for (int i = 0; i < 2; i++) {
 		path[sizeof(path) - 2] = (char)('0' + i);
 		k->group[i] =
