@@ -32,7 +32,8 @@ def cells(doc, way, bytes_, depth, lanes=1, buffers=None):
 
 
 def raw_ns(doc):
-    return min(c['raw']['ns'] for c in doc['cells'] if c['bytes'] == 4 * KIB)
+    return min(c['raw']['ns'] for c in doc['cells']
+               if c['bytes'] == 4 * KIB and c['lanes'] == 1)
 
 
 def bars(doc):
