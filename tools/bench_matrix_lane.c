@@ -335,9 +335,12 @@ static void *work(void *arg)
 	if (l->rig->pinned)
 		bench_pin_to(l->id);
 	rounds(l, 1);
+	/* Twice before and after: counters are read between the two. */
+	pthread_barrier_wait(l->gate);
 	pthread_barrier_wait(l->gate);
 	if (!l->rc)
 		timed(l);
+	pthread_barrier_wait(l->gate);
 	pthread_barrier_wait(l->gate);
 	lane_close(l);
 	return NULL;
@@ -351,7 +354,7 @@ static uint64_t kernel_calls(const struct matrix_rig *rig)
 	return s.kernel_maps + s.kernel_unmaps;
 }
 
-/* Between the two gates, and what the lanes have done there. */
+/* What the lanes have done, and the kernel for them. */
 static int tally(struct matrix_rig *rig, struct lane *l, uint64_t calls,
                  uint32_t time)
 {
@@ -398,8 +401,10 @@ int matrix_measure(struct matrix_rig *rig, enum matrix_way way, uint32_t time)
 	if (rig->domain)
 		calls = kernel_calls(rig);
 	pthread_barrier_wait(&gate);
+	pthread_barrier_wait(&gate);
 	if (rig->domain)
 		calls = kernel_calls(rig) - calls;
+	pthread_barrier_wait(&gate);
 	for (uint32_t i = 0; i < nr; i++)
 		pthread_join(lanes[i].thread, NULL);
 	pthread_barrier_destroy(&gate);
