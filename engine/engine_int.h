@@ -14,6 +14,7 @@
 
 #include <sluice/sluice.h>
 #include "engine/backend/backend.h"
+#include "engine/event.h"
 #include "engine/exposure.h"
 #include "engine/iova.h"
 #include "engine/revive.h"
@@ -37,12 +38,22 @@ _Static_assert(SLUICE_MAX_WINDOWS == IOVA_MAX_WINDOWS &&
 
 struct sluice_engine {
 	struct sluice_engine_cfg cfg;
+	struct home *home;
 	struct pagepool *pool;
 	pthread_mutex_t lock; /* guards the three below */
 	struct sluice_lane **lanes;
 	uint32_t nr_lanes;
 	uint32_t nr_domains;
 };
+
+/* ---- engine.c ---- */
+/* What a child of the engine's process is told. */
+int engine_foreign(void);
+/* 0, or -EPERM in a child. */
+static inline int engine_check(const struct sluice_engine *engine)
+{
+	return likely(home_mine(engine->home)) ? 0 : engine_foreign();
+}
 
 struct zombie;
 
@@ -69,7 +80,8 @@ struct sluice_domain {
 	struct sluice_view **views; /* by lane id, max_lanes of them */
 	uint32_t nr_views;
 	uint32_t nr_arenas;
-	struct sluice_group **groups; /* nr_groups of them */
+	struct sluice_device *devices; /* open ones */
+	struct sluice_group **groups;  /* nr_groups of them */
 	uint32_t room_groups;
 	struct zombie *zombies;
 	struct sluice_domain_stats closed; /* sums of closed views */
@@ -101,6 +113,11 @@ struct pend_filter {
  * ticket passes like any other, but neither the allocator nor the backend gets
  * the range back. */
 #define PEND_STAYS 0x2
+/* The allocator does not get the range back, the backend does: its IOVA was
+ * chosen by the caller, or is a ring's. */
+#define PEND_FIXED 0x4
+/* Goes on in the next one, whose result counts for both. */
+#define PEND_MORE 0x8
 enum pend_state { PEND_WAITS, PEND_AT_BACKEND, PEND_DONE };
 
 /* Single-writer counters, see struct sluice_domain_stats. */
@@ -169,6 +186,7 @@ struct sluice_view {
 	struct revive *revive; /* NULL: mappings are not revived */
 	uint32_t nr_rings;
 	uint32_t nr_maps_inflight; /* at the backend */
+	int32_t burst_result; /* of the parts with PEND_MORE that have ended */
 	/* Tickets of unmaps that the kernel refused: they never pass. When the
 	 * list is full, none from its last entry on does. */
 	uint32_t nr_refused;
@@ -183,6 +201,7 @@ struct sluice_view {
 struct lane_req {
 	struct be_req be;
 	struct sluice_view *view;
+	struct sluice_ring *ring; /* BE_MAP: whose slots these are, or NULL */
 	uint64_t cookie;
 	uint64_t pend; /* BE_UNMAP: index in the view's ring */
 	uint32_t flags;
@@ -197,6 +216,7 @@ struct lane_kernel {
 	uint32_t *free;
 	uint32_t nr_free;
 	uint32_t nr_req;
+	struct lane_events events;
 };
 
 #define FAULTS_MAX 256u
@@ -312,6 +332,7 @@ struct map_args {
 	uint32_t nr;
 	uint64_t len;  /* all pieces */
 	uint64_t like; /* the IOVA where it would have the memory's leaves */
+	struct sluice_ring *ring; /* the IOVA is that of slots, or NULL */
 };
 /* Writes the leaves of all pieces. 0 or -errno with everything undone except
  * what needs a ticket, which is queued; *ret_undone says that the IOVA is
@@ -322,6 +343,10 @@ int map_leaves(struct sluice_view *view, uint64_t iova,
 int map_error(int rc); /* sets the message that fits */
 int kernel_map(struct sluice_view *view, const struct map_args *args,
                uint64_t iova);
+/* ring_kernel.c: the answer to the map of [iova, iova + len). mapped: or the
+ * slots are free when the ticket has passed. */
+void ring_map_done(struct sluice_ring *ring, uint64_t iova, uint64_t len,
+                   bool mapped, uint64_t ticket);
 bool kernel_unmap(struct sluice_view *view, uint64_t pend);
 uint32_t kernel_reap(struct sluice_lane *lane, struct sluice_completion *out,
                      uint32_t max, bool drop);
@@ -370,6 +395,12 @@ int domain_map_now(struct sluice_domain *domain, uint64_t va, uint64_t len,
  * z is caller-allocated, freed with the release. */
 void domain_unmap_later(struct sluice_domain *domain, uint64_t iova,
                         uint64_t len, struct zombie *z);
+/* ---- device.c ---- */
+/* -EBUSY when a device of the group is open; NULL: of any group. Called with
+ * the domain's lock. */
+int device_none_open(const struct sluice_domain *domain,
+                     const struct sluice_group *group);
+
 void view_stats_add(struct sluice_domain_stats *sum,
                     const struct sluice_view *view);
 

@@ -19,6 +19,7 @@ int lane_kernel_create(struct sluice_lane *lane)
 	if (!k)
 		return msg_lit(-ENOMEM, "no memory for kernel requests");
 	k->nr_req = nr;
+	events_init(&k->events);
 	k->req = calloc(nr, sizeof(*k->req));
 	k->free = calloc(nr, sizeof(*k->free));
 	k->seg_bytes = (size_t)nr * MAX_SG * sizeof(*k->seg);
@@ -50,6 +51,7 @@ void lane_kernel_destroy(struct lane_kernel *k)
 	if (!k)
 		return;
 	fabric_port_destroy(k->port);
+	events_destroy(&k->events);
 	if (k->seg)
 		(void)sys->munmap(k->seg, k->seg_bytes);
 	free(k->req);
@@ -125,6 +127,10 @@ int kernel_map(struct sluice_view *view, const struct map_args *args,
 	struct lane_req *req = NULL;
 	int rc;
 
+	if (engine_check(view->domain->engine)) {
+		rc = -EPERM;
+		goto fail;
+	}
 	if (unlikely(ld_rlx(&view->domain->nr_groups) == 0)) {
 		rc = msg_lit(-ENODEV, "no group is attached to the domain");
 		goto fail;
@@ -136,6 +142,7 @@ int kernel_map(struct sluice_view *view, const struct map_args *args,
 		goto fail;
 	}
 	req->view = view;
+	req->ring = args->ring;
 	req->cookie = args->req->cookie;
 	req->flags = args->req->flags;
 	req->be.op = BE_MAP;
@@ -187,18 +194,27 @@ bool kernel_unmap(struct sluice_view *view, uint64_t pend)
 static int map_done(struct sluice_view *view, struct lane_req *req, int res)
 {
 	const struct be_req *be = &req->be;
+	bool fixed = req->flags & SLUICE_MAP_FIXED;
 	bool undone = false;
+	uint64_t ticket = 0;
 
 	view->nr_maps_inflight--;
 	if (res) {
-		if (view->iova && !(req->flags & SLUICE_MAP_FIXED))
+		if (view->iova && !fixed)
 			iova_free(view->iova, be->iova, be->len);
 	} else {
 		res = map_leaves(view, be->iova, be->seg, be->nr_seg, be->prot,
 		                 &undone);
-		if (res && view_has_room(view))
-			view_retire(view, be->iova, be->len, 0, 0);
+		if (res && view_has_room(view)) {
+			view_retire(view, be->iova, be->len, 0,
+			            fixed ? PEND_FIXED : 0);
+			ticket = view->tail;
+		} else if (res) {
+			ticket = UINT64_MAX;
+		}
 	}
+	if (req->ring)
+		ring_map_done(req->ring, be->iova, be->len, !res, ticket);
 	if (res)
 		ctr_add(&view->st.map_failures, 1);
 	return res;
@@ -214,9 +230,16 @@ uint32_t kernel_reap(struct sluice_lane *lane, struct sluice_completion *out,
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < nr; i++) {
-		struct lane_req *req = &k->req[cqe[i].id];
-		struct sluice_view *view = req->view;
+		struct lane_req *req;
+		struct sluice_view *view;
 
+		if (unlikely(cqe[i].id & FABRIC_WATCH)) {
+			event_fired(lane, cqe[i].id,
+			            cqe[i].flags & FABRIC_MORE);
+			continue;
+		}
+		req = &k->req[cqe[i].id];
+		view = req->view;
 		if (req->be.op == BE_UNMAP) {
 			struct pend *p =
 			        &view->pend[req->pend & view->pend_mask];

@@ -11,6 +11,12 @@
 
 #include <sluice/group.h>
 
+/* 0, or -EPERM with a message in a child of the process that opened it. */
+int grp_check(const struct sluice_group *group);
+
+/* The address that the group was opened by. Valid until it is closed. */
+const char *grp_bdf(const struct sluice_group *group);
+
 /* The VFIO group file: for VFIO_GROUP_SET_CONTAINER and its undo. Owned by the
  * group, valid until it is closed. */
 int grp_fd(const struct sluice_group *group);

@@ -10,6 +10,7 @@
 #include <sluice/base.h>
 #include <sluice/bounce.h>
 #include <sluice/budget.h>
+#include <sluice/device.h>
 #include <sluice/domain.h>
 #include <sluice/engine.h>
 #include <sluice/group.h>
