@@ -8,6 +8,7 @@
 #include <sluice/arena.h>
 #include <sluice/backend.h>
 #include <sluice/base.h>
+#include <sluice/bounce.h>
 #include <sluice/budget.h>
 #include <sluice/device.h>
 #include <sluice/domain.h>
