@@ -124,6 +124,11 @@ static int do_munmap(void *at, size_t len)
 	return result(munmap(at, len));
 }
 
+static int do_mincore(void *at, size_t len, unsigned char *vec)
+{
+	return result(mincore(at, len, vec));
+}
+
 static int do_madvise(void *at, size_t len, int advice)
 {
 	return result(madvise(at, len, advice));
@@ -222,6 +227,7 @@ const struct sys_table sys_kernel = {
         .mmap = do_mmap,
         .munmap = do_munmap,
         .madvise = do_madvise,
+        .mincore = do_mincore,
         .getrlimit = do_getrlimit,
         .huge_size = do_huge_size,
         .huge_get = do_huge_get,

@@ -50,6 +50,7 @@ struct sys_table {
 	            off_t offset);
 	int (*munmap)(void *at, size_t len);
 	int (*madvise)(void *at, size_t len, int advice);
+	int (*mincore)(void *at, size_t len, unsigned char *vec);
 	int (*getrlimit)(int resource, struct rlimit *ret);
 	/* libhugetlbfs; bytes, -ENOENT for a kernel without such pages. */
 	long (*huge_size)(void);

@@ -7,9 +7,11 @@
 #include "tests/engine/krig.h"
 
 #include <liburing.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define LARGE (UINT64_C(128) << 20)
 #define BIG (UINT64_C(8) << 20)
@@ -226,6 +228,47 @@ static void touching_ones_wait(void **state)
 	munmap(mem, LARGE);
 }
 
+static unsigned rings(void)
+{
+	unsigned nr = 0;
+
+	for (int fd = 0; fd < 256; fd++) {
+		char path[32], name[64];
+		ssize_t n;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		n = readlink(path, name, sizeof(name) - 1);
+		name[n > 0 ? n : 0] = '\0';
+		nr += !strcmp(name, "anon_inode:[io_uring]");
+	}
+	return nr;
+}
+
+/* Memory that is there is mapped at once: the ring of the workers is not even
+ * made. */
+static void what_is_there_is_left(void **state)
+{
+	void *mem = memory(2 * BIG, PROT_READ | PROT_WRITE);
+	sluice_iova_t iova;
+	unsigned before;
+	struct krig k;
+
+	(void)state;
+	if (!have_ring())
+		skip();
+	memset(mem, 1, BIG);
+	krig_up(&k, NULL, &cfg, 0);
+	before = rings();
+	map_and_wait(&k, (uintptr_t)mem, BIG, &iova);
+	assert_int_equal(rings(), before);
+	/* One page is not. */
+	map_and_wait(&k, (uintptr_t)mem + PAGE, BIG, &iova);
+	assert_int_equal(rings(), before + 1);
+	assert_int_equal(resident(mem, 2 * BIG), BIG / PAGE + 1);
+	krig_down(&k);
+	munmap(mem, 2 * BIG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +279,7 @@ int main(void)
 	        cmocka_unit_test(nothing_fails_for_it),
 	        cmocka_unit_test(many),
 	        cmocka_unit_test(touching_ones_wait),
+	        cmocka_unit_test(what_is_there_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,6 +33,7 @@ const struct call_info call_info[NR_CALLS] = {
         [CALL_MUNMAP] = {"munmap", {ENOMEM}},
         [CALL_MADVISE] = {"madvise",
                           {EAGAIN, EFAULT, EHWPOISON, EINTR, EINVAL, ENOMEM}},
+        [CALL_MINCORE] = {"mincore", {EAGAIN, ENOMEM}},
         [CALL_GETRLIMIT] = {"getrlimit", {EINVAL}},
         [CALL_HUGE_SIZE] = {"gethugepagesize", {ENOENT}},
         [CALL_HUGE_GET] = {"get_huge_pages", {ENOMEM}},

@@ -203,6 +203,12 @@ static int f_munmap(void *at, size_t len)
 	return err ? -err : rc;
 }
 
+static int f_mincore(void *at, size_t len, unsigned char *vec)
+{
+	FAIL_AT(CALL_MINCORE);
+	return base.mincore(at, len, vec);
+}
+
 static int f_madvise(void *at, size_t len, int advice)
 {
 	FAIL_AT(CALL_MADVISE);
@@ -401,6 +407,7 @@ static const struct sys_table table = {
         .mmap = f_mmap,
         .munmap = f_munmap,
         .madvise = f_madvise,
+        .mincore = f_mincore,
         .getrlimit = f_getrlimit,
         .huge_size = f_huge_size,
         .huge_get = f_huge_get,

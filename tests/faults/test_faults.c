@@ -187,8 +187,10 @@ static void test_all_reached(void **state)
 		print_message("%-26s %6u runs, %6u with the fault\n",
 		              call_info[i].name, of_call[i].runs,
 		              of_call[i].fired);
-		/* Only when a caller has more in flight than was agreed. */
-		if (i != CALL_URING_EVENTS && !of_call[i].fired)
+		/* Only when a caller has more in flight than was agreed; only
+		 * for maps that are larger than any here. */
+		if (i != CALL_URING_EVENTS && i != CALL_MINCORE &&
+		    !of_call[i].fired)
 			fail_msg("%s was never made to fail",
 			         call_info[i].name);
 	}
