@@ -287,6 +287,8 @@ int sluice_domain_reserve(struct sluice_domain *d, sluice_iova_t iova,
 	uint64_t last;
 	int rc;
 
+	if (engine_check(d->engine))
+		return -EPERM;
 	if (!range_last(iova, len, &last) ||
 	    !aligned_lg2(iova | len, SLUICE_PAGE_LG2))
 		return msg_lit(-EINVAL, "the range must be whole 4 KiB pages");

@@ -135,6 +135,8 @@ int sluice_arena_create(struct sluice_domain *domain,
 
 	if (!domain || !cfg || !ret_arena)
 		return msg_lit(-EINVAL, "domain, cfg or ret_arena is NULL");
+	if (engine_check(domain->engine))
+		return -EPERM;
 	rc = check_cfg(cfg);
 	if (rc)
 		return rc;
@@ -170,6 +172,8 @@ void sluice_arena_destroy(struct sluice_arena *a)
 	if (!a)
 		return;
 	d = a->domain;
+	if (engine_check(d->engine))
+		return;
 	a->zombie->release = arena_release;
 	a->zombie->ctx = a;
 	pthread_mutex_lock(&d->lock);

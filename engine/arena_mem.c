@@ -83,13 +83,20 @@ int arena_mem_alloc(uint64_t len, bool no_huge, struct arena_mem *ret_mem)
 		return -ENOMEM;
 	if (!no_huge && try_hugetlb(len, &mem)) {
 		memset(mem.va, 0, mem.len);
-		*ret_mem = mem;
-		return 0;
+		rc = 0;
+	} else {
+		rc = try_pages(len, !no_huge && len >= bit64(THP_LG2), &mem);
 	}
-	rc = try_pages(len, !no_huge && len >= bit64(THP_LG2), &mem);
-	if (rc == 0)
-		*ret_mem = mem;
-	return rc;
+	if (rc)
+		return rc;
+	/* After a fork() one side of a copy on write would get a new page, and
+	 * the device keep the old one: a child gets none at all. */
+	if (sys->madvise(mem.va, mem.len, MADV_DONTFORK)) {
+		arena_mem_free(&mem);
+		return -ENOMEM;
+	}
+	*ret_mem = mem;
+	return 0;
 }
 
 void arena_mem_free(struct arena_mem *mem)

@@ -188,6 +188,8 @@ int domain_create_on(struct sluice_engine *engine,
 
 	if (!engine || !ret_domain)
 		return msg_lit(-EINVAL, "engine or ret_domain is NULL");
+	if (engine_check(engine))
+		return -EPERM;
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return msg_lit(-ENOMEM, "no memory for a domain");
@@ -265,6 +267,8 @@ int sluice_domain_attach(struct sluice_domain *d, struct sluice_group *group)
 
 	if (!d || !group)
 		return msg_lit(-EINVAL, "domain or group is NULL");
+	if (engine_check(d->engine))
+		return -EPERM;
 	if (!d->be)
 		return msg_lit(-EINVAL, "a soft domain takes no group: create "
 		                        "the domain with "
@@ -303,12 +307,16 @@ int sluice_domain_detach(struct sluice_domain *d, struct sluice_group *group)
 
 	if (!d || !group)
 		return msg_lit(-EINVAL, "domain or group is NULL");
+	if (engine_check(d->engine))
+		return -EPERM;
 	if (grp_attached(group) != d)
 		return msg_lit(-ENOENT, "the group is not attached to this "
 		                        "domain");
 	pthread_mutex_lock(&d->lock);
 	domain_reap(d, false);
-	rc = detach_locked(d, group, false);
+	rc = device_none_open(d, group);
+	if (rc == 0)
+		rc = detach_locked(d, group, false);
 	pthread_mutex_unlock(&d->lock);
 	return rc;
 }
@@ -347,6 +355,8 @@ int sluice_domain_destroy(struct sluice_domain *d)
 	if (!d)
 		return 0;
 	engine = d->engine;
+	if (engine_check(engine))
+		return -EPERM;
 	pthread_mutex_lock(&d->lock);
 	if (d->nr_views || d->nr_arenas)
 		rc = msg_fmt(-EBUSY,
@@ -354,6 +364,8 @@ int sluice_domain_destroy(struct sluice_domain *d)
 		             "close and destroy them first",
 		             d->nr_views, d->nr_arenas);
 	else
+		rc = device_none_open(d, NULL);
+	if (rc == 0)
 		rc = release_groups(d);
 	pthread_mutex_unlock(&d->lock);
 	if (rc)

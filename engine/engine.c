@@ -54,9 +54,17 @@ static int check_cfg(struct sluice_engine_cfg *cfg)
 	return 0;
 }
 
+int engine_foreign(void)
+{
+	return msg_lit(-EPERM, "this engine belongs to another process: it was "
+	                       "opened before a fork(). Open one in this "
+	                       "process, or use threads instead");
+}
+
 static void engine_free(struct sluice_engine *e)
 {
 	pagepool_destroy(e->pool);
+	home_close(e->home);
 	pthread_mutex_destroy(&e->lock);
 	free(e->lanes);
 	free(e);
@@ -89,6 +97,11 @@ int sluice_engine_open(const struct sluice_engine_cfg *cfg,
 		             "lower max_table_bytes or raise ulimit -v");
 		goto fail;
 	}
+	rc = home_open(&e->home);
+	if (rc) {
+		rc = msg_lit(rc, "no memory for an engine");
+		goto fail;
+	}
 	*ret_engine = e;
 	return 0;
 fail:
@@ -100,6 +113,8 @@ int sluice_engine_close(struct sluice_engine *e)
 {
 	if (!e)
 		return 0;
+	if (engine_check(e))
+		return -EPERM;
 	pthread_mutex_lock(&e->lock);
 	if (e->nr_lanes || e->nr_domains) {
 		int rc = msg_fmt(-EBUSY,

@@ -14,6 +14,7 @@
 
 #include <sluice/sluice.h>
 #include "engine/backend/backend.h"
+#include "engine/event.h"
 #include "engine/exposure.h"
 #include "engine/iova.h"
 #include "engine/revive.h"
@@ -37,12 +38,22 @@ _Static_assert(SLUICE_MAX_WINDOWS == IOVA_MAX_WINDOWS &&
 
 struct sluice_engine {
 	struct sluice_engine_cfg cfg;
+	struct home *home;
 	struct pagepool *pool;
 	pthread_mutex_t lock; /* guards the three below */
 	struct sluice_lane **lanes;
 	uint32_t nr_lanes;
 	uint32_t nr_domains;
 };
+
+/* ---- engine.c ---- */
+/* What a child of the engine's process is told. */
+int engine_foreign(void);
+/* 0, or -EPERM in a child. */
+static inline int engine_check(const struct sluice_engine *engine)
+{
+	return likely(home_mine(engine->home)) ? 0 : engine_foreign();
+}
 
 struct zombie;
 
@@ -69,7 +80,8 @@ struct sluice_domain {
 	struct sluice_view **views; /* by lane id, max_lanes of them */
 	uint32_t nr_views;
 	uint32_t nr_arenas;
-	struct sluice_group **groups; /* nr_groups of them */
+	struct sluice_device *devices; /* open ones */
+	struct sluice_group **groups;  /* nr_groups of them */
 	uint32_t room_groups;
 	struct zombie *zombies;
 	struct sluice_domain_stats closed; /* sums of closed views */
@@ -197,6 +209,7 @@ struct lane_kernel {
 	uint32_t *free;
 	uint32_t nr_free;
 	uint32_t nr_req;
+	struct lane_events events;
 };
 
 #define FAULTS_MAX 256u
@@ -370,6 +383,12 @@ int domain_map_now(struct sluice_domain *domain, uint64_t va, uint64_t len,
  * z is caller-allocated, freed with the release. */
 void domain_unmap_later(struct sluice_domain *domain, uint64_t iova,
                         uint64_t len, struct zombie *z);
+/* ---- device.c ---- */
+/* -EBUSY when a device of the group is open; NULL: of any group. Called with
+ * the domain's lock. */
+int device_none_open(const struct sluice_domain *domain,
+                     const struct sluice_group *group);
+
 void view_stats_add(struct sluice_domain_stats *sum,
                     const struct sluice_view *view);
 

@@ -19,6 +19,7 @@ int lane_kernel_create(struct sluice_lane *lane)
 	if (!k)
 		return msg_lit(-ENOMEM, "no memory for kernel requests");
 	k->nr_req = nr;
+	events_init(&k->events);
 	k->req = calloc(nr, sizeof(*k->req));
 	k->free = calloc(nr, sizeof(*k->free));
 	k->seg_bytes = (size_t)nr * MAX_SG * sizeof(*k->seg);
@@ -50,6 +51,7 @@ void lane_kernel_destroy(struct lane_kernel *k)
 	if (!k)
 		return;
 	fabric_port_destroy(k->port);
+	events_destroy(&k->events);
 	if (k->seg)
 		(void)sys->munmap(k->seg, k->seg_bytes);
 	free(k->req);
@@ -125,6 +127,10 @@ int kernel_map(struct sluice_view *view, const struct map_args *args,
 	struct lane_req *req = NULL;
 	int rc;
 
+	if (engine_check(view->domain->engine)) {
+		rc = -EPERM;
+		goto fail;
+	}
 	if (unlikely(ld_rlx(&view->domain->nr_groups) == 0)) {
 		rc = msg_lit(-ENODEV, "no group is attached to the domain");
 		goto fail;
@@ -214,9 +220,16 @@ uint32_t kernel_reap(struct sluice_lane *lane, struct sluice_completion *out,
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < nr; i++) {
-		struct lane_req *req = &k->req[cqe[i].id];
-		struct sluice_view *view = req->view;
+		struct lane_req *req;
+		struct sluice_view *view;
 
+		if (unlikely(cqe[i].id & FABRIC_WATCH)) {
+			event_fired(lane, cqe[i].id,
+			            cqe[i].flags & FABRIC_MORE);
+			continue;
+		}
+		req = &k->req[cqe[i].id];
+		view = req->view;
 		if (req->be.op == BE_UNMAP) {
 			struct pend *p =
 			        &view->pend[req->pend & view->pend_mask];

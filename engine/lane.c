@@ -37,6 +37,8 @@ int sluice_lane_open(struct sluice_engine *engine,
 
 	if (!engine || !ret_lane)
 		return msg_lit(-EINVAL, "engine or ret_lane is NULL");
+	if (engine_check(engine))
+		return -EPERM;
 	if (cfg && cfg->max_requests > MAX_REQUESTS)
 		return msg_fmt(-EINVAL, "max_requests is %u; use at most %u",
 		               cfg->max_requests, MAX_REQUESTS);
@@ -78,8 +80,13 @@ int sluice_lane_close(struct sluice_lane *lane)
 
 	if (!lane)
 		return 0;
-	if (lane_check(lane))
+	if (lane_check(lane) || engine_check(lane->engine))
 		return -EPERM;
+	if (lane->kernel && event_bury(lane))
+		return msg_fmt(-EBUSY,
+		               "lane %u is told of %u interrupts of devices: "
+		               "disable them, or close the devices, first",
+		               lane->id, lane->kernel->events.nr);
 	if (lane->nr_views)
 		return msg_fmt(-EBUSY,
 		               "lane %u has %u open views; close them first",
@@ -188,6 +195,25 @@ static noinline bool fall_asleep(struct sluice_view *view)
 	return false;
 }
 
+/* What a kernel has done for the lane, and devices have to say: first what had
+ * no room in the last poll. */
+static uint32_t poll_kernel(struct sluice_lane *lane,
+                            struct sluice_completion *out, uint32_t max,
+                            bool drop)
+{
+	const struct lane_events *ev = &lane->kernel->events;
+	uint32_t n = 0;
+
+	if (engine_check(lane->engine))
+		return 0;
+	if (unlikely(ev->hot != NULL) && !drop)
+		n = event_poll(lane, out, max);
+	n += kernel_reap(lane, drop ? NULL : out + n, max - n, drop);
+	if (unlikely(ev->nr))
+		n += event_poll(lane, drop ? NULL : out + n, max - n);
+	return n;
+}
+
 static noinline uint32_t poll_any(struct sluice_lane *lane,
                                   struct sluice_completion *out, uint32_t max)
 {
@@ -195,7 +221,7 @@ static noinline uint32_t poll_any(struct sluice_lane *lane,
 	uint32_t n = 0;
 
 	if (lane->kernel)
-		n = kernel_reap(lane, out, max, drop);
+		n = poll_kernel(lane, out, max, drop);
 	if (unlikely(ld_rlx(&lane->inbox)))
 		lane_open_inbox(lane);
 	for (uint32_t i = 0; i < lane->nr_awake;) {
@@ -258,7 +284,7 @@ int sluice_drain(struct sluice_lane *lane, uint64_t timeout_ns)
 {
 	uint64_t start = clock_ns();
 
-	if (lane_check(lane))
+	if (lane_check(lane) || engine_check(lane->engine))
 		return -EPERM;
 	for (;;) {
 		for (uint32_t i = 0; i < lane->nr_views; i++)
@@ -278,7 +304,7 @@ int sluice_ticket_wait(struct sluice_view *view, struct sluice_ticket ticket,
 	struct sluice_lane *lane = view->lane;
 	uint64_t start = clock_ns();
 
-	if (lane_check(lane))
+	if (lane_check(lane) || engine_check(lane->engine))
 		return -EPERM;
 	for (;;) {
 		view_post(view);
@@ -297,7 +323,7 @@ int sluice_ticket_wait(struct sluice_view *view, struct sluice_ticket ticket,
 
 int sluice_lane_event_fd(struct sluice_lane *lane)
 {
-	if (lane_check(lane))
+	if (lane_check(lane) || engine_check(lane->engine))
 		return -EPERM;
 	if (!lane->kernel)
 		return msg_lit(-EOPNOTSUPP,

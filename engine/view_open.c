@@ -124,7 +124,7 @@ int sluice_view_open(struct sluice_lane *lane, struct sluice_domain *domain,
 
 	if (!lane || !domain || !ret_view)
 		return msg_lit(-EINVAL, "lane, domain or ret_view is NULL");
-	if (lane_check(lane))
+	if (lane_check(lane) || engine_check(lane->engine))
 		return -EPERM;
 	if (lane->engine != domain->engine)
 		return msg_lit(-EINVAL, "lane and domain belong to different "
@@ -183,7 +183,7 @@ int sluice_view_close(struct sluice_view *view)
 		return 0;
 	lane = view->lane;
 	domain = view->domain;
-	if (lane_check(lane))
+	if (lane_check(lane) || engine_check(lane->engine))
 		return -EPERM;
 	if (!view_idle(view))
 		return msg_lit(-EBUSY, "requests of this view are in flight: "

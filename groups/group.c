@@ -24,6 +24,7 @@
 
 struct sluice_group {
 	int fd;
+	struct home *home;
 	void *owner;
 	struct grp_mem mem;
 	struct sluice_group_info info;
@@ -117,9 +118,12 @@ int sluice_group_open(const char *bdf, const struct sluice_group_cfg *cfg,
 	memcpy(g->bdf, parsed, sizeof(g->bdf));
 	rc = describe(g, root);
 	(void)sys->close(root);
+	if (rc == 0 && home_open(&g->home))
+		rc = msg_lit(-ENOMEM, "out of memory while opening a group");
 	if (rc == 0)
 		rc = open_node(&g->info, g->bdf, cfg->dev_root);
 	if (rc < 0) {
+		home_close(g->home);
 		grp_free(&g->mem);
 		free(g);
 		return rc;
@@ -140,6 +144,7 @@ int sluice_group_close(struct sluice_group *group)
 		               group->info.id);
 	/* Linux frees the descriptor whatever close() answers. */
 	(void)sys->close(group->fd);
+	home_close(group->home);
 	grp_free(&group->mem);
 	free(group);
 	return 0;
@@ -195,6 +200,9 @@ int sluice_group_device_open(struct sluice_group *group, const char *bdf,
 		return msg_lit(-EINVAL, "group or ret_fd is NULL");
 	if (!bdf)
 		bdf = group->bdf;
+	if (!home_mine(group->home))
+		return msg_lit(-EPERM, "this group belongs to another process: "
+		                       "it was opened before a fork()");
 	m = grp_member(&group->info, bdf);
 	if (!m)
 		return msg_fmt(-ENODEV, "%s is no member of group %d",
@@ -213,6 +221,11 @@ int sluice_group_device_open(struct sluice_group *group, const char *bdf,
 		return device_refused(group, name, rc);
 	*ret_fd = rc;
 	return 0;
+}
+
+const char *grp_bdf(const struct sluice_group *group)
+{
+	return group->bdf;
 }
 
 int grp_fd(const struct sluice_group *group)

@@ -11,6 +11,9 @@
 
 #include <sluice/group.h>
 
+/* The address that the group was opened by. Valid until it is closed. */
+const char *grp_bdf(const struct sluice_group *group);
+
 /* The VFIO group file: for VFIO_GROUP_SET_CONTAINER and its undo. Owned by the
  * group, valid until it is closed. */
 int grp_fd(const struct sluice_group *group);

@@ -12,6 +12,7 @@
 #include <liburing.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -55,6 +56,16 @@ static ssize_t do_write(int fd, const void *buf, size_t len)
 	return length(write(fd, buf, len));
 }
 
+static ssize_t do_pread(int fd, void *buf, size_t len, off_t at)
+{
+	return length(pread(fd, buf, len, at));
+}
+
+static ssize_t do_pwrite(int fd, const void *buf, size_t len, off_t at)
+{
+	return length(pwrite(fd, buf, len, at));
+}
+
 static int do_fstatat(int at, const char *path, struct stat *ret, int flags)
 {
 	return result(fstatat(at, path, ret, flags));
@@ -78,6 +89,21 @@ static int do_ioctl(int fd, unsigned long request, void *arg)
 static int do_eventfd(unsigned init, int flags)
 {
 	return result(eventfd(init, flags));
+}
+
+static int do_epoll_create(int flags)
+{
+	return result(epoll_create1(flags));
+}
+
+static int do_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
+{
+	return result(epoll_ctl(epoll, op, fd, event));
+}
+
+static int do_epoll_look(int epoll, struct epoll_event *ret, int max)
+{
+	return result(epoll_wait(epoll, ret, max, 0));
 }
 
 /* ---- memory ---- */
@@ -145,6 +171,19 @@ static int do_futex(au32 *word, int op, uint32_t val)
 
 /* ---- liburing ---- */
 
+static int do_uring_init(unsigned entries, struct io_uring *ring,
+                         struct io_uring_params *params)
+{
+	int rc = io_uring_queue_init_params(entries, ring, params);
+
+	if (rc)
+		return rc;
+	rc = io_uring_ring_dontfork(ring);
+	if (rc)
+		io_uring_queue_exit(ring);
+	return rc;
+}
+
 static int do_uring_knows(struct io_uring *ring, int opcode)
 {
 	struct io_uring_probe *p = io_uring_get_probe_ring(ring);
@@ -169,11 +208,16 @@ const struct sys_table sys_kernel = {
         .close = do_close,
         .read = do_read,
         .write = do_write,
+        .pread = do_pread,
+        .pwrite = do_pwrite,
         .fstatat = do_fstatat,
         .readlinkat = do_readlinkat,
         .getdents = do_getdents,
         .ioctl = do_ioctl,
         .eventfd = do_eventfd,
+        .epoll_create = do_epoll_create,
+        .epoll_ctl = do_epoll_ctl,
+        .epoll_look = do_epoll_look,
         .mmap = do_mmap,
         .munmap = do_munmap,
         .madvise = do_madvise,
@@ -183,7 +227,7 @@ const struct sys_table sys_kernel = {
         .huge_free = do_huge_free,
         .thread_create = do_thread_create,
         .futex = do_futex,
-        .uring_init = io_uring_queue_init_params,
+        .uring_init = do_uring_init,
         .uring_exit = io_uring_queue_exit,
         .uring_knows = do_uring_knows,
         .uring_submit = do_uring_submit,

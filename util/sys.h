@@ -19,6 +19,7 @@
 
 #include "util/atomics.h"
 
+struct epoll_event;
 struct io_uring;
 struct io_uring_params;
 
@@ -29,12 +30,18 @@ struct sys_table {
 	int (*close)(int fd);
 	ssize_t (*read)(int fd, void *buf, size_t len);
 	ssize_t (*write)(int fd, const void *buf, size_t len);
+	ssize_t (*pread)(int fd, void *buf, size_t len, off_t at);
+	ssize_t (*pwrite)(int fd, const void *buf, size_t len, off_t at);
 	int (*fstatat)(int at, const char *path, struct stat *ret, int flags);
 	ssize_t (*readlinkat)(int at, const char *path, char *buf, size_t len);
 	/* struct dirent64 after struct dirent64, 0 at the end. */
 	ssize_t (*getdents)(int fd, void *buf, size_t len);
 	int (*ioctl)(int fd, unsigned long request, void *arg);
 	int (*eventfd)(unsigned init, int flags);
+	int (*epoll_create)(int flags);
+	int (*epoll_ctl)(int epoll, int op, int fd, struct epoll_event *event);
+	/* What is ready now: never waits. */
+	int (*epoll_look)(int epoll, struct epoll_event *ret, int max);
 
 	/* ---- memory ---- */
 	/* *at: where, as mmap's first argument; on success where it is. */
@@ -54,6 +61,7 @@ struct sys_table {
 	int (*futex)(au32 *word, int op, uint32_t val);
 
 	/* ---- liburing ---- */
+	/* Its shared memory is absent in a child. */
 	int (*uring_init)(unsigned entries, struct io_uring *ring,
 	                  struct io_uring_params *params);
 	void (*uring_exit)(struct io_uring *ring);

@@ -11,6 +11,7 @@
 #include "util/atomics.h"
 #include "util/bits.h"
 #include "util/clock.h"
+#include "util/home.h"
 #include "util/idxstack.h"
 #include "util/msg.h"
 #include "util/pagepool.h"

@@ -29,8 +29,9 @@ enum fabric_kind {
 struct fabric_cqe {
 	uint64_t id; /* what the poster gave */
 	int32_t res;
-	uint32_t reserved;
+	uint32_t flags; /* of a watch: FABRIC_MORE, or it has ended */
 };
+#define FABRIC_MORE 0x2u
 
 /* Control. entries: most completions that can be outstanding, at most 2^15.
  * The best kind that the kernel allows is chosen; best_kind caps it
@@ -56,6 +57,20 @@ void fabric_source_destroy(struct fabric_source *source);
 void fabric_post(struct fabric_source *source, struct fabric_port *port,
                  uint64_t id, int32_t res);
 void fabric_flush(struct fabric_source *source);
+
+/* Descriptors of others (eventfds) that the port's owner wants to know of when
+ * they become readable. An id has FABRIC_WATCH and is none of the last 16. */
+#define FABRIC_WATCH bit64(63)
+
+/* Owner thread. FABRIC_MSG_RING: fabric_reap() then gives a completion with the
+ * id each time that fd is signalled; one without FABRIC_MORE is the last until
+ * it is watched again. Other kinds: fabric_look() tells. 0 or -errno. */
+int fabric_watch(struct fabric_port *port, int fd, uint64_t id);
+/* Completions with the id may still come. */
+void fabric_unwatch(struct fabric_port *port, int fd, uint64_t id);
+/* Owner thread; a system call. The ids of descriptors that are readable now;
+ * none for FABRIC_MSG_RING. */
+uint32_t fabric_look(struct fabric_port *port, uint64_t *ids, uint32_t max);
 
 /* ---- requests ---- */
 

@@ -18,6 +18,8 @@ static void port_free(struct fabric_port *port)
 {
 	if (port->bell >= 0)
 		(void)sys->close(port->bell);
+	if (port->epoll >= 0)
+		(void)sys->close(port->epoll);
 	mpsc_destroy(port->plain);
 	free(port);
 }
@@ -33,7 +35,11 @@ static enum fabric_kind port_choose(struct fabric_port *port, uint32_t entries,
 		return FABRIC_PLAIN;
 	if (best == FABRIC_MSG_RING && uport_open(port, entries) == 0)
 		return FABRIC_MSG_RING;
-	return FABRIC_EVENTFD;
+	if (eport_open(port) == 0)
+		return FABRIC_EVENTFD;
+	(void)sys->close(port->bell);
+	port->bell = -1;
+	return FABRIC_PLAIN;
 }
 
 int fabric_port_create(uint32_t entries, enum fabric_kind best_kind,
@@ -50,6 +56,7 @@ int fabric_port_create(uint32_t entries, enum fabric_kind best_kind,
 		return msg_lit(-ENOMEM, "no memory for a completion port");
 	memset(port, 0, sizeof(*port));
 	port->bell = -1;
+	port->epoll = -1;
 	rc = mpsc_create(entries, sizeof(struct fabric_cqe), &port->plain);
 	if (rc) {
 		port_free(port);
@@ -106,7 +113,7 @@ int fabric_port_fd(struct fabric_port *port)
 		if (!mpsc_empty(port->plain))
 			port_ring(port);
 	}
-	return port->bell;
+	return port->epoll;
 }
 
 /* The ring is empty and the bell was rung: make the descriptor quiet. */

@@ -17,6 +17,7 @@ struct fabric_port {
 	enum fabric_kind kind;
 	bool watched; /* owner: somebody sleeps on the descriptor */
 	int bell;     /* eventfd: wakes a sleeper for the plain ring; or -1 */
+	int epoll;    /* bell and watches, where no ring collects them; or -1 */
 	struct mpsc *plain; /* MSG_RING: only what the kernel would not take */
 	struct io_uring uring;
 
@@ -56,6 +57,12 @@ int uport_open(struct fabric_port *port, uint32_t entries);
 void uport_close(struct fabric_port *port);
 uint32_t uport_reap(struct fabric_port *port, struct fabric_cqe *out,
                     uint32_t max);
+
+int uport_watch(struct fabric_port *port, int fd, uint64_t id);
+void uport_unwatch(struct fabric_port *port, uint64_t id);
+
+/* Makes the epoll descriptor, if there is none. 0 or -errno. */
+int eport_open(struct fabric_port *port);
 
 int usource_open(struct fabric_source *source);
 /* fd: the port's ring, read before the post was counted. */

@@ -20,7 +20,47 @@
 /* user_data of the port's own requests; the ids of posters are smaller. */
 #define ID_BELL UINT64_MAX
 #define ID_SELFTEST (UINT64_MAX - 1)
+#define ID_QUIET (UINT64_MAX - 2) /* nobody wants to know */
+#define ID_OWN (UINT64_MAX - 15)
+_Static_assert(FABRIC_MORE == IORING_CQE_F_MORE, "it is handed on as it is");
 #define SELFTEST_RES 0x51
+
+/* One request goes to the kernel, or none: what it would not take is made
+ * harmless, for it goes with the next. */
+static int submit_one(struct fabric_port *port, struct io_uring_sqe *sqe)
+{
+	int rc = sys->uring_submit(&port->uring, 0);
+
+	if (rc >= 0 && io_uring_sq_ready(&port->uring) == 0)
+		return 0;
+	io_uring_prep_nop(sqe);
+	io_uring_sqe_set_data64(sqe, ID_QUIET);
+	return rc < 0 ? rc : -EIO;
+}
+
+int uport_watch(struct fabric_port *port, int fd, uint64_t id)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&port->uring);
+
+	if (!sqe)
+		return -EBUSY;
+	io_uring_prep_poll_multishot(sqe, fd, POLLIN);
+	io_uring_sqe_set_data64(sqe, id);
+	return submit_one(port, sqe);
+}
+
+void uport_unwatch(struct fabric_port *port, uint64_t id)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&port->uring);
+
+	if (!sqe)
+		return;
+	io_uring_prep_poll_remove(sqe, id);
+	io_uring_sqe_set_data64(sqe, ID_QUIET);
+	/* Without it the kernel goes on to watch a descriptor that nothing
+	 * signals any more, until the ring goes. */
+	(void)submit_one(port, sqe);
+}
 
 /* A CQE when the plain ring's bell is rung, so that the ring's descriptor
  * wakes its owner for both. Multishot: armed once. */
@@ -115,14 +155,16 @@ static uint32_t cq_reap(struct fabric_port *port, uint32_t ready,
 	{
 		if (used == ready)
 			break;
-		if (unlikely(cqe->user_data == ID_BELL)) {
-			rearm |= !(cqe->flags & IORING_CQE_F_MORE);
+		if (unlikely(cqe->user_data >= ID_OWN)) {
+			rearm |= cqe->user_data == ID_BELL &&
+			         !(cqe->flags & IORING_CQE_F_MORE);
 		} else {
 			if (nr == max)
 				break;
 			out[nr++] = (struct fabric_cqe){
 			        .id = cqe->user_data,
 			        .res = cqe->res,
+			        .flags = cqe->flags,
 			};
 		}
 		used++;

@@ -127,6 +127,9 @@ static int detach_locked(struct t1 *t1, struct sluice_group *group, bool drop)
 	if (rc == -EBUSY)
 		return msg_lit(rc, "devices of the group are open: close their "
 		                   "descriptors first");
+	/* The kernel has taken it out: its devices are gone. */
+	if (rc == -EINVAL)
+		rc = 0;
 	if (rc < 0)
 		return msg_fmt(rc, "VFIO_GROUP_UNSET_CONTAINER: %s",
 		               msg_errname(rc));

@@ -33,6 +33,16 @@ static void left_add(struct t1 *t1, uint64_t n)
 		t1_set_left(t1, t1->left + n);
 }
 
+/* Devices were taken away, and with the last the IOMMU and every mapping: the
+ * container refuses everything then, even to speak of itself. */
+static bool lost(struct t1 *t1, int rc)
+{
+	struct vfio_iommu_type1_info info = {.argsz = sizeof(info)};
+
+	return rc == -EINVAL &&
+	       t1_ioctl(t1, t1->fd, VFIO_IOMMU_GET_INFO, &info) == -EINVAL;
+}
+
 static int map_piece(struct t1 *t1, uint64_t iova, uint64_t va, uint64_t len,
                      uint32_t prot)
 {
@@ -48,7 +58,7 @@ static int map_piece(struct t1 *t1, uint64_t iova, uint64_t va, uint64_t len,
 
 	ctr_add(&t1->kernel_maps, 1);
 	if (rc < 0)
-		return rc;
+		return lost(t1, rc) ? -ENODEV : rc;
 	own_add(&t1->own, iova, len);
 	left_add(t1, (uint64_t)-1);
 	return 0;
@@ -66,7 +76,9 @@ static int unmap_range(struct t1 *t1, uint64_t iova, uint64_t len,
 	int rc = t1_ioctl(t1, t1->fd, VFIO_IOMMU_UNMAP_DMA, &arg);
 
 	ctr_add(&t1->kernel_unmaps, 1);
-	if (rc < 0)
+	if (rc < 0 && lost(t1, rc))
+		arg.size = len;
+	else if (rc < 0)
 		return rc;
 	*gone = arg.size;
 	return 0;

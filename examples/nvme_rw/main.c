@@ -5,7 +5,9 @@
  * it, and takes it back: between transfers the controller reaches nothing of
  * the caller's. Knows the command line and this loop.
  */
+#include "pattern.h"
 #include "rig.h"
+#include "stress.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -23,15 +25,34 @@ static const char usage[] =
         "       nvme_rw BDF flush\n"
         "       nvme_rw BDF selftest       overwrites the disk's start\n"
         "       nvme_rw BDF fault-test     shows that unmap stops a DMA\n"
+        "       nvme_rw BDF trap-test      shows that its neighbour goes on\n"
         "       nvme_rw two BDF1 BDF2      one mapping, two controllers;\n"
         "                                  overwrites both disks' start\n"
+        "       nvme_rw BDF stress --seconds N | --ios N [OPTION…]\n"
+        "\n"
+        "stress transfers at random, many at a time; overwrites the disk:\n"
+        "  --queues Q --depth D   threads, and transfers in flight of each\n"
+        "  --bytes N              of each transfer (4096)\n"
+        "  --per-io-map HOW       strict: a mapping for each (default);\n"
+        "                         burst: for D together; arena: none\n"
+        "  --verify               fills and compares every byte\n"
+        "  --irq                  sleeps until an interrupt comes\n"
+        "  --prp                  no SGLs\n"
+        "  --timeout MS           of a command (10000)\n"
+        "  --reset KIND --reset-ms N  reset by controller, function or\n"
+        "                         both in turns, every N milliseconds\n"
+        "  --lose N               forgets every Nth completion: recovery\n"
+        "  --journal FILE         keeps what the disk must hold, across\n"
+        "                         runs and kills\n"
+        "  --check                instead of --ios: reads all of that\n"
         "\n"
         "BDF is the PCI address of an NVMe controller bound to vfio-pci,\n"
         "0000:01:00.0. Bind it with\n"
         "    echo vfio-pci > /sys/bus/pci/devices/BDF/driver_override\n"
         "    echo BDF > /sys/bus/pci/devices/BDF/driver/unbind\n"
         "    echo BDF > /sys/bus/pci/drivers_probe\n"
-        "Exit status: 0 done, 1 failed, 2 usage.\n";
+        "Exit status: 0 done, 1 failed, 2 usage, 3 stopped early, because\n"
+        "somebody wants the device back (hot-unplug): all was put away.\n";
 
 struct args {
 	char *word[4]; /* BDF COMMAND LBA FILE */
@@ -42,7 +63,7 @@ struct args {
 	uint64_t lba;
 };
 
-static bool parse_number(const char *text, uint64_t *ret)
+bool parse_number(const char *text, uint64_t *ret)
 {
 	char *end;
 
@@ -232,10 +253,9 @@ static const struct {
 	const char *name;
 	int (*run)(struct rig *rig);
 } simple[] = {
-        {"identify", identify},
-        {"flush", flush},
-        {"selftest", selftest},
-        {"fault-test", fault_test},
+        {"identify", identify},   {"flush", flush},
+        {"selftest", selftest},   {"fault-test", fault_test},
+        {"trap-test", trap_test},
 };
 
 /* Which shape of command this is; NULL with two or read_or_write for those. */
@@ -262,6 +282,8 @@ static bool check_args(struct args *a, int (**ret_simple)(struct rig *),
 int main(int argc, char **argv)
 {
 	int (*run)(struct rig *) = NULL;
+	/* A test or two needs a second queue; it costs a few pages. */
+	const struct nvme_cfg cfg = {.nr_queues = 2};
 	struct args args = {0};
 	struct rig rig;
 	bool two;
@@ -271,11 +293,17 @@ int main(int argc, char **argv)
 		fputs(usage, stdout);
 		return 0;
 	}
+	if (argc > 2 && !strcmp(argv[2], "stress")) {
+		rc = stress_main(argc - 1, argv + 1);
+		if (rc == 2)
+			fputs(usage, stderr);
+		return rc;
+	}
 	if (!parse(argc, argv, &args) || !check_args(&args, &run, &two)) {
 		fputs(usage, stderr);
 		return 2;
 	}
-	if (rig_open(&rig, args.word + two, 1u + two))
+	if (rig_open(&rig, args.word + two, 1u + two, &cfg, 0, false))
 		return 1;
 	if (two)
 		rc = two_test(&rig);

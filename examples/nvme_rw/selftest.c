@@ -4,6 +4,7 @@
  * taken back is out of reach, what is mapped once serves two. They overwrite
  * the start of the disk.
  */
+#include "pattern.h"
 #include "rig.h"
 
 #include <errno.h>
@@ -13,45 +14,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#define POISON 0xa5
 #define SEED 20240607u
-
-void pattern_fill(void *buf, uint64_t at, uint64_t len, uint64_t seed)
-{
-	uint64_t *word = buf;
-
-	for (uint64_t i = 0; i < len / 8; i++) {
-		/* splitmix64 */
-		uint64_t x = seed + (at / 8 + i + 1) * 0x9e3779b97f4a7c15u;
-
-		x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-		x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-		word[i] = x ^ x >> 31;
-	}
-}
-
-uint64_t pattern_check(const void *buf, uint64_t at, uint64_t len,
-                       uint64_t seed)
-{
-	const uint8_t *have = buf;
-
-	for (uint64_t done = 0; done < len; done += 8) {
-		uint64_t want;
-
-		pattern_fill(&want, at + done, 8, seed);
-		if (memcmp(have + done, &want, 8))
-			return done;
-	}
-	return len;
-}
-
-static bool all_poison(const uint8_t *buf, uint64_t len)
-{
-	for (uint64_t i = 0; i < len; i++)
-		if (buf[i] != POISON)
-			return false;
-	return true;
-}
 
 /* Writes blocks from one buffer and reads them into another with poison behind
  * it, which must stay. Buffers have a page more than the transfer. */
@@ -111,10 +74,8 @@ int selftest(struct rig *r)
 	return rc;
 }
 
-/* Lets a controller read a block into an IOVA where it has no right to write.
- * It may notice or not; the memory, all poison, must not change. */
-static int refused(struct nvme *nvme, const char *what, sluice_iova_t iova,
-                   const uint8_t *buf)
+int provoke(struct nvme *nvme, const char *what, sluice_iova_t iova,
+            const uint8_t *buf)
 {
 	/* An IOMMU holds few fault records (an emulated one: one) until the
 	 * kernel has read them. */
@@ -133,7 +94,7 @@ static int refused(struct nvme *nvme, const char *what, sluice_iova_t iova,
 		            what);
 	printf("%s: memory untouched, the controller %s\n", what,
 	       rc ? "reports an error" : "noticed nothing");
-	return rc == -ETIMEDOUT ? rc : 0;
+	return rc == -EIO ? 0 : rc;
 }
 
 static int fault_steps(struct rig *r, uint8_t *buf)
@@ -157,14 +118,14 @@ static int fault_steps(struct rig *r, uint8_t *buf)
 	memset(buf, POISON, 2 * SLUICE_PAGE_SIZE);
 	if (rig_unmap(r, iova, SLUICE_PAGE_SIZE) || rc)
 		return rc ? rc : -EIO;
-	rc = refused(r->nvme[0], "stale-iova", iova, buf);
+	rc = provoke(r->nvme[0], "stale-iova", iova, buf);
 	if (rc)
 		return rc;
 	/* The second of two pages: the first one's IOVA may be recycled. */
 	rc = rig_map(r, buf, 2 * SLUICE_PAGE_SIZE, SLUICE_READ, &iova);
 	if (rc)
 		return rc;
-	rc = refused(r->nvme[0], "read-only-iova", iova + SLUICE_PAGE_SIZE,
+	rc = provoke(r->nvme[0], "read-only-iova", iova + SLUICE_PAGE_SIZE,
 	             buf + SLUICE_PAGE_SIZE);
 	if (rig_unmap(r, iova, 2 * SLUICE_PAGE_SIZE) && rc == 0)
 		rc = -EIO;
@@ -226,7 +187,7 @@ int two_test(struct rig *r)
 	sluice_domain_get_stats(r->domain, &after);
 	/* Taken back once, it is out of reach for both. */
 	for (unsigned i = 0; i < r->nr && rc == 0; i++)
-		rc = refused(r->nvme[i], "stale-iova", iova, buf);
+		rc = provoke(r->nvme[i], "stale-iova", iova, buf);
 	if (buf)
 		munmap(buf, SLUICE_PAGE_SIZE);
 	if (rc == 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Arenas: memory mapped once and handed out for free. The device keeps access
- * to the whole arena; get and put are arithmetic.
+ * to the whole arena; get and put are arithmetic. The memory is not there in a
+ * child after fork(), see engine.h.
  */
 #ifndef SLUICE_ARENA_H
 #define SLUICE_ARENA_H

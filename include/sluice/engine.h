@@ -2,6 +2,23 @@
 /*
  * The engine: owner of lanes, domains and the memory of page tables. One per
  * process is typical, several are fine.
+ *
+ * An engine belongs to the process that opened it. In a child after fork()
+ *  - every control call, what goes to a kernel backend (sluice_map()), and
+ *    sluice_drain(), sluice_ticket_wait() and sluice_lane_event_fd() answer
+ *    -EPERM and change nothing; sluice_poll() of a lane with a kernel backend
+ *    gives no completions, sluice_arena_destroy() does nothing;
+ *  - the other lane calls work on the child's own copy of the tables, which
+ *    nobody else sees and which tells nothing about the parent any more;
+ *  - the memory of arenas, mapped regions of devices and io_uring rings are not
+ *    there: access to them is a fault;
+ *  - an engine of the child's own is fine, and exec() closes all descriptors.
+ * The parent goes on undisturbed, but for memory of its own that it mapped with
+ * sluice_map(): unless the kernel copies pinned pages for the child (Linux 5.12
+ * and later does), a write by either side after the fork() may leave the device
+ * with a page that the writer no longer sees. Mark such memory with
+ * madvise(MADV_DONTFORK) before it is mapped, as libibverbs does, fork before
+ * mapping, or start programs with posix_spawn() or vfork().
  */
 #ifndef SLUICE_ENGINE_H
 #define SLUICE_ENGINE_H

@@ -286,7 +286,8 @@ SLUICE_API const struct sluice_group_info *sluice_group_describe(
  *
  * Thread: control. Blocks: yes. Returns: 0; -EINVAL; -ENOTCONN when the group
  * is not attached; -ENODEV when the device is not a member, or not bound to a
- * VFIO driver; -EBUSY; -EMFILE; or what the kernel answered.
+ * VFIO driver; -EBUSY; -EMFILE; -EPERM in a child of the process that opened
+ * the group; or what the kernel answered. sluice_device_open() does more.
  */
 SLUICE_API SLUICE_MUST_CHECK int sluice_group_device_open(
         struct sluice_group *group, const char *bdf, int *ret_fd);

@@ -68,11 +68,19 @@ SLUICE_API uint32_t sluice_lane_id(const struct sluice_lane *lane);
 SLUICE_API int sluice_lane_offline(struct sluice_lane *lane);
 SLUICE_API void sluice_lane_online(struct sluice_lane *lane);
 
-enum sluice_op { SLUICE_OP_MAP = 1, SLUICE_OP_UNMAP = 2 };
+enum sluice_op {
+	SLUICE_OP_MAP = 1,
+	SLUICE_OP_UNMAP = 2,
+	/* Of a device (device.h): nobody asked for these. */
+	SLUICE_OP_IRQ = 3,           /* iova: vector; len: how often it fired */
+	SLUICE_OP_DEVICE_ERROR = 4,  /* an error that it cannot correct */
+	SLUICE_OP_DEVICE_REQUEST = 5 /* close it: somebody wants it back */
+};
 
 /* The end of one request. Each request that promised a completion gets exactly
  * one. Completions of unmaps of one view come in the order of the calls; maps
- * on a kernel backend complete in any order. */
+ * on a kernel backend complete in any order. Events of devices come among them.
+ */
 struct sluice_completion {
 	uint64_t cookie;
 	sluice_iova_t iova;
@@ -94,13 +102,14 @@ SLUICE_API const char *sluice_completion_text(
 /**
  * sluice_poll() - the heartbeat of a lane.
  * @out: room for max completions; NULL with max 0 drops them (tickets still
- *       tell)
+ *       tell), but for events of devices: these wait for a call with room
  *
  * Ends every translation the lane got before; posts its invalidations; reads
  * those of others; returns IOVAs and pages whose ticket has passed; collects
  * completions. Completions that do not fit wait for the next call.
  *
- * Thread: lane. Blocks: never. Returns: completions written to out.
+ * Thread: lane. Blocks: never. Returns: completions written to out; 0 in a
+ * child of the engine's process when the lane has kernel backends.
  */
 SLUICE_API uint32_t sluice_poll(struct sluice_lane *lane,
                                 struct sluice_completion *out, uint32_t max);
@@ -109,7 +118,8 @@ SLUICE_API uint32_t sluice_poll(struct sluice_lane *lane,
  * sluice_drain() - poll until nothing of this lane is in flight.
  * @timeout_ns: give up after this long
  *
- * Completions met on the way are dropped. For teardown and tests.
+ * Completions met on the way are dropped; events of devices wait for the next
+ * sluice_poll(). For teardown and tests.
  * Thread: lane. Blocks: up to timeout_ns, spinning. Returns: 0, -ETIMEDOUT
  * with a message that names the lane that is not polling.
  */
@@ -118,9 +128,13 @@ SLUICE_API SLUICE_MUST_CHECK int sluice_drain(struct sluice_lane *lane,
 
 /**
  * sluice_lane_event_fd() - a descriptor that becomes readable when a kernel
- * backend completed something for this lane, for threads that sleep in
- * poll(2). It is the lane's io_uring, or an eventfd where the kernel lacks
- * MSG_RING; -EOPNOTSUPP where neither is allowed.
+ * backend completed something for this lane, or a device has an event for it,
+ * for threads that sleep in poll(2). It is the lane's io_uring, or an epoll
+ * descriptor where the kernel lacks MSG_RING; -EOPNOTSUPP where neither is
+ * allowed.
+ *
+ * Go to sleep only after a sluice_poll() that had room left: it then has taken
+ * all there was, what came during sluice_drain() included.
  * Thread: lane. Owns: the lane. Valid until: sluice_lane_close().
  */
 SLUICE_API int sluice_lane_event_fd(struct sluice_lane *lane);

@@ -57,7 +57,8 @@ struct sluice_map_req {
  * already free again. A mapping that was revived (SLUICE_DOMAIN_REVIVE) is done
  * at return on any backend.
  *
- * The memory must stay valid until the mapping's unmap has completed.
+ * The memory must stay valid until the mapping's unmap has completed; what a
+ * fork() does to it is said in engine.h.
  *
  * Thread: lane. Blocks: never. Returns: how many completions follow (0: done;
  * 1: wait for sluice_poll()), or

@@ -8,6 +8,7 @@
 #include <sluice/arena.h>
 #include <sluice/backend.h>
 #include <sluice/base.h>
+#include <sluice/device.h>
 #include <sluice/domain.h>
 #include <sluice/engine.h>
 #include <sluice/group.h>

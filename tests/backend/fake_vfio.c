@@ -32,6 +32,22 @@ static struct {
 	int err;
 } fault;
 
+struct fake_kernel *fake_enter(void)
+{
+	pthread_mutex_lock(&lock);
+	return &k;
+}
+
+void fake_leave(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+static struct fake_group *device_of(int fd)
+{
+	return fake_device_of(&k, fd);
+}
+
 static int table_open(const char *path, int flags)
 {
 	return strncmp(path, DEV_VFIO, strlen(DEV_VFIO)) == 0
@@ -58,6 +74,7 @@ static void take_over(void)
 	table.open = table_open;
 	table.close = table_close;
 	table.ioctl = table_ioctl;
+	fake_device_table(&table);
 	sys = &table;
 }
 
@@ -101,7 +118,7 @@ uint32_t fake_vfio_open_fds(void)
 	for (uint32_t i = 0; i < FAKE_CONTAINERS; i++)
 		n += k.container[i].open;
 	for (uint32_t i = 0; i < FAKE_GROUPS; i++)
-		n += k.group[i].open;
+		n += (uint32_t)k.group[i].open + k.group[i].dev.open;
 	pthread_mutex_unlock(&lock);
 	return n;
 }
@@ -142,6 +159,8 @@ static int open_locked(const char *path)
 		return -ENOENT;
 	if (k.group[nr].open)
 		return -EBUSY;
+	if (k.group[nr].removed)
+		return -ENOENT;
 	k.group[nr] = (struct fake_group){.open = true};
 	return FD_GROUP + (int)nr;
 }
@@ -177,7 +196,13 @@ int fake_vfio_close(int fd)
 	pthread_mutex_lock(&lock);
 	c = container_of(fd);
 	g = group_of(fd);
-	if (g) {
+	if (device_of(fd)) {
+		g = device_of(fd);
+		fake_device_close(g);
+		/* Nothing keeps a group without devices in. */
+		if (g->removed && g->in)
+			leave(g);
+	} else if (g) {
 		if (g->in)
 			leave(g);
 		g->open = false;
@@ -233,6 +258,12 @@ static int group_ioctl(struct fake_group *g, unsigned long request, void *arg)
 			return -EBUSY;
 		leave(g);
 		return 0;
+	case VFIO_GROUP_GET_DEVICE_FD:
+		if (!g->in || !g->in->iommu)
+			return -EINVAL;
+		return fake_device_open(g)
+		               ? -EBUSY
+		               : FAKE_FD_DEVICE + (int)(g - k.group);
 	default:
 		return -ENOTTY;
 	}
@@ -310,6 +341,8 @@ int fake_vfio_ioctl(int fd, unsigned long request, void *arg)
 	g = group_of(fd);
 	if (faulty(request))
 		rc = -fault.err;
+	else if (device_of(fd))
+		rc = fake_device_ioctl(&k, device_of(fd), request, arg);
 	else if (c)
 		rc = container_ioctl(c, request, arg);
 	else

@@ -42,6 +42,11 @@ struct fake_vfio_cfg {
 	size_t info_size;
 	uint32_t info_told; /* argsz to tell instead of info_size */
 	struct fake_vfio_range range[4]; /* all 0: two common ones */
+	/* Of devices. */
+	bool no_reset;
+	bool not_pci;
+	bool resize;  /* vectors can be added */
+	bool bad_cap; /* the chain of a region's capabilities leads astray */
 };
 
 /* Forgets everything and makes itself `sys`; cfg may be NULL. No descriptor
@@ -53,6 +58,25 @@ void fake_vfio_set_ranges(const struct fake_vfio_range *range, uint32_t nr);
 uint32_t fake_vfio_open_fds(void);
 /* A device of the group is open: it cannot leave its container. */
 void fake_vfio_hold_device(int group_fd, bool open);
+
+/* ---- devices: one in each group ---- */
+
+/*
+ * BAR0: 16 KiB, the second page (the MSI-X table) cannot be mapped; BAR2: 16
+ * bytes, read and write only; ROM: one page, read only; config space: 256
+ * bytes, the first word 0x5148abcd. INTx, eight MSI-X vectors, errors and
+ * requests.
+ */
+
+/* The device of group nr fires: false when nobody listens or it is masked. */
+bool fake_vfio_fire(uint32_t nr, uint32_t index, uint32_t vector);
+uint32_t fake_vfio_resets(uint32_t nr);
+uint32_t fake_vfio_command(uint32_t nr);   /* register of config space */
+uint32_t fake_vfio_listening(uint32_t nr); /* vectors with an eventfd, all */
+uint32_t fake_vfio_device_maps(void);      /* regions that are mapped */
+/* The device of group nr is taken away: requests fire now; when it is closed
+ * its group leaves the container by itself and cannot be used any more. */
+void fake_vfio_unplug(uint32_t nr);
 
 /* ---- faults ---- */
 

@@ -10,6 +10,7 @@
 
 #define FAKE_CONTAINERS 8
 #define FAKE_GROUPS 8
+#define FAKE_MAPS 64
 
 struct fake_container {
 	bool open;
@@ -20,10 +21,25 @@ struct fake_container {
 	uint64_t pinned;
 };
 
+#define FAKE_VECTORS 8
+#define FAKE_IRQS 5
+
+/* A group's one device, see fake_device.c. */
+struct fake_device {
+	bool open;
+	uint8_t config[256];
+	uint32_t resets;
+	uint32_t nr_on[FAKE_IRQS];
+	bool masked;                     /* INTx */
+	int fd[FAKE_IRQS][FAKE_VECTORS]; /* our own duplicates; 0: none */
+};
+
 struct fake_group {
 	bool open;
 	bool device;
+	bool removed;
 	struct fake_container *in;
+	struct fake_device dev;
 };
 
 struct fake_kernel {
@@ -33,6 +49,8 @@ struct fake_kernel {
 	uint32_t short_at; /* UNMAPs until a short one; 0: none */
 	bool short_lie;
 	bool fired;
+	void *maps[FAKE_MAPS]; /* of devices' regions */
+	uint32_t nr_maps;
 };
 
 /* -errno or 0, as the kernel's ioctl would. */
@@ -44,5 +62,19 @@ void fake_type1_clear(struct fake_container *c);
 /* Index of the first mapping that ends at or above iova. */
 uint32_t fake_type1_find(const struct fake_container *c, uint64_t iova);
 void fake_type1_remove(struct fake_container *c, uint32_t at, uint32_t n);
+
+/* The kernel, locked, and given back. */
+struct fake_kernel *fake_enter(void);
+void fake_leave(void);
+
+/* ---- fake_device.c: but for the table, with the lock ---- */
+#define FAKE_FD_DEVICE 3000000
+struct fake_group *fake_device_of(struct fake_kernel *k, int fd);
+void fake_device_table(struct sys_table *table);
+int fake_device_open(struct fake_group *g);
+void fake_device_close(struct fake_group *g);
+int fake_device_ioctl(const struct fake_kernel *k, struct fake_group *g,
+                      unsigned long request, void *arg);
+bool fake_device_signal(struct fake_group *g, uint32_t index, uint32_t vector);
 
 #endif

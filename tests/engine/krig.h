@@ -26,6 +26,26 @@ int grp_fd(const struct sluice_group *group)
 	return group->fd;
 }
 
+const char *grp_bdf(const struct sluice_group *group)
+{
+	return group->id ? "0000:02:00.0" : "0000:01:00.0";
+}
+
+/* The group's one device, by any name. */
+int sluice_group_device_open(struct sluice_group *group, const char *bdf,
+                             int *ret_fd)
+{
+	char name[] = "device";
+	int rc = fake_vfio_ioctl(group->fd, VFIO_GROUP_GET_DEVICE_FD, name);
+
+	(void)bdf;
+	if (rc < 0)
+		return msg_fmt(rc, "the fake kernel did not open a device: %s",
+		               msg_errname(rc));
+	*ret_fd = rc;
+	return 0;
+}
+
 int sluice_group_id(const struct sluice_group *group)
 {
 	return group->id;

@@ -12,6 +12,8 @@
 VM_NVME0=0000:00:03.0 VM_NVME1=0000:00:04.0
 # shellcheck disable=SC2034
 VM_PAIR0=0000:00:11.0 VM_PAIR1=0000:00:11.1 VM_NIC=0000:00:10.0
+# shellcheck disable=SC2034
+VM_HP0=0000:01:00.0 VM_HP1=0000:02:00.0 VM_HP2=0000:03:00.0 VM_HP3=0000:04:00.0
 
 vm_fail() {
 	echo "FAILED: $*"
@@ -91,6 +93,88 @@ vm_fault_at() {
 	vm_faults | grep -q "[[]${1#0000:}[]] fault addr 0x$vm_page " ||
 		vm_fail "no DMAR fault of $1 at 0x$vm_page; the log has:" \
 			"$(vm_faults)"
+}
+
+# ---- the host's side, from within: needs run-vm's --hotplug ----
+
+vm_host_log=$SLUICE_OUT/vm-host.log
+vm_host_nr=0
+
+# What the monitor answers is collected for as long as the test runs. Open all
+# the time: a port that nobody has open drops what arrives.
+vm_host_open() {
+	exec 9<>/dev/ttyS1
+	stty raw -echo <&9 ||
+		vm_fail "no monitor: give --hotplug in the \"# vm:\" line"
+	cat <&9 >"$vm_host_log" &
+	# Until stty has run the port echoes: the monitor's greeting went back
+	# to it, and is thrown away there by a byte that JSON cannot have.
+	sleep 0.2
+	printf '\377' >&9
+	echo '{"execute":"qmp_capabilities","id":"vm-0"}' >&9
+	vm_await "the monitor did not answer" \
+		grep -q '"id": "vm-0"' "$vm_host_log"
+}
+
+# vm_await SENTENCE COMMAND…: until the command succeeds, about a minute at
+# most.
+vm_await() {
+	vm_sentence=$1
+	shift
+	vm_tries=0
+	until "$@" >/dev/null 2>&1; do
+		vm_tries=$((vm_tries + 1))
+		[ $vm_tries -lt 400 ] || vm_fail "$vm_sentence"
+		sleep 0.05
+	done
+}
+
+# vm_host "COMMAND": one line for QEMU's human monitor, like "device_del hp0".
+# Its answer, most often nothing, is in $vm_host_text; an answer that begins
+# with "Error" ends the test.
+vm_host() {
+	[ "$vm_host_nr" -gt 0 ] || vm_host_open
+	vm_host_nr=$((vm_host_nr + 1))
+	printf '{"execute":"human-monitor-command","id":"vm-%s",%s}\n' \
+		$vm_host_nr "\"arguments\":{\"command-line\":\"$1\"}" \
+		>&9
+	vm_await "the monitor did not answer: $1" \
+		grep -q "\"id\": \"vm-$vm_host_nr\"" "$vm_host_log"
+	vm_host_text=$(sed -n "/\"id\": \"vm-$vm_host_nr\"/"'{
+		s/.*"return": "\(.*\)", "id".*/\1/
+		p
+	}' "$vm_host_log")
+	case $vm_host_text in
+	Error* | *'"error"'*) vm_fail "monitor: $1: $vm_host_text" ;;
+	esac
+}
+
+# vm_host_gone ID [N]: waits until the host has taken the device away N times
+# (default 1) since the first vm_host: nothing of it is left in the machine.
+vm_host_deleted() {
+	[ "$(grep -c "DEVICE_DELETED.*\"device\": \"$1\"" \
+		"$vm_host_log")" -ge "${2:-1}" ]
+}
+
+vm_host_gone() {
+	vm_await "the host still has $1" vm_host_deleted "$@"
+}
+
+# vm_present BDF, vm_absent BDF: waits until the guest's kernel has it, or has
+# not.
+vm_present() {
+	vm_await "no $1 came up" test -e "/sys/bus/pci/devices/$1/iommu_group"
+}
+
+vm_absent() {
+	vm_await "$1 did not go" test ! -e "/sys/bus/pci/devices/$1"
+}
+
+# vm_plug N: puts controller hpN back on its port.
+vm_plug() {
+	vm_nvme=nvme,id=hp$1,bus=port$1,serial=hp$1
+	vm_host "device_add $vm_nvme,drive=hpdisk$1,max_ioqpairs=4"
+	eval "vm_present \$VM_HP$1"
 }
 
 # A test without checks on the host keeps this one.
