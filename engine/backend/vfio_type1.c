@@ -244,6 +244,13 @@ static int t1_usable(struct backend *be, struct sluice_range *ranges,
 	              : nr;
 }
 
+/* A command that only asks, should a kernel ever take VFIO's ioctls this way.
+ */
+static int t1_uring_cmd(struct backend *be)
+{
+	return fabric_uring_cmd(((struct t1 *)be)->fd, VFIO_GET_API_VERSION);
+}
+
 static uint64_t t1_mappings_left(struct backend *be)
 {
 	return ld_rlx(&((struct t1 *)be)->shown_left);
@@ -294,6 +301,7 @@ static const struct backend_ops t1_ops = {
         .unmap_now = t1_unmap_now,
         .destroy = t1_destroy,
         .submit = t1_submit,
+        .uring_cmd = t1_uring_cmd,
         .mappings_left = t1_mappings_left,
         .counters = t1_counters,
 };

@@ -11,6 +11,7 @@
 #include <sluice/device.h>
 #include <sluice/domain.h>
 #include <sluice/engine.h>
+#include <sluice/fixed.h>
 #include <sluice/group.h>
 #include <sluice/lane.h>
 #include <sluice/map.h>
