@@ -283,7 +283,7 @@ int sluice_domain_attach(struct sluice_domain *d, struct sluice_group *group)
 
 	if (!d || !group)
 		return msg_lit(-EINVAL, "domain or group is NULL");
-	if (engine_check(d->engine))
+	if (engine_check(d->engine) || grp_check(group))
 		return -EPERM;
 	if (!d->be)
 		return msg_lit(-EINVAL, "a soft domain takes no group: create "

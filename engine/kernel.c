@@ -274,11 +274,13 @@ static const char *map_text(int err)
 	switch (-err) {
 	case ENOMEM:
 		return "the memory cannot be pinned: RLIMIT_MEMLOCK is used "
-		       "up, raise it with `ulimit -l` (in KiB, or unlimited)";
+		       "up, raise it with `ulimit -l` (in KiB, or unlimited); "
+		       "sluice_budget_explain() says to how much";
 	case ENOSPC:
 		return "the container takes no more mappings: map larger "
 		       "pieces, use an arena, or raise dma_entry_limit of "
-		       "vfio_iommu_type1";
+		       "vfio_iommu_type1; sluice_budget_explain() says to "
+		       "how much";
 	case EEXIST:
 		return "a part of the IOVA range is mapped already: unmap it "
 		       "first";

@@ -161,6 +161,15 @@ const struct sluice_group_info *sluice_group_describe(
 	return group ? &group->info : NULL;
 }
 
+int grp_check(const struct sluice_group *group)
+{
+	if (home_mine(group->home))
+		return 0;
+	return msg_lit(-EPERM, "this group belongs to another process: it was "
+	                       "opened before a fork(). One process at a time "
+	                       "can have it");
+}
+
 static int device_refused(const struct sluice_group *g, const char *name,
                           int rc)
 {
@@ -200,9 +209,8 @@ int sluice_group_device_open(struct sluice_group *group, const char *bdf,
 		return msg_lit(-EINVAL, "group or ret_fd is NULL");
 	if (!bdf)
 		bdf = group->bdf;
-	if (!home_mine(group->home))
-		return msg_lit(-EPERM, "this group belongs to another process: "
-		                       "it was opened before a fork()");
+	if (grp_check(group))
+		return -EPERM;
 	m = grp_member(&group->info, bdf);
 	if (!m)
 		return msg_fmt(-ENODEV, "%s is no member of group %d",

@@ -11,6 +11,9 @@
 
 #include <sluice/group.h>
 
+/* 0, or -EPERM with a message in a child of the process that opened it. */
+int grp_check(const struct sluice_group *group);
+
 /* The address that the group was opened by. Valid until it is closed. */
 const char *grp_bdf(const struct sluice_group *group);
 

@@ -105,7 +105,8 @@ struct bench_worker {
 	int64_t *got;
 	uint64_t outstanding; /* completions promised and not seen */
 	int bad;              /* first error of a completion */
-	char error[256];
+	char why[512];        /* and what to do about it */
+	char error[640];
 };
 
 /* What is kept of a run. */

@@ -37,8 +37,25 @@ struct how_to {
 int bench_error(struct bench_worker *w, const char *what, int rc)
 {
 	snprintf(w->error, sizeof(w->error), "%s: %s: %s", what,
-	         sluice_errname(rc), sluice_last_error());
+	         sluice_errname(rc), w->bad ? w->why : sluice_last_error());
 	return rc;
+}
+
+/* The first completion with an error; out of budget, by how much. */
+static void note_bad(struct bench_worker *w, const struct sluice_completion *c)
+{
+	struct sluice_budget b;
+
+	if (w->bad)
+		return;
+	w->bad = c->result;
+	if (c->op == SLUICE_OP_MAP &&
+	    (c->result == -ENOSPC || c->result == -ENOMEM) &&
+	    sluice_domain_get_budget(w->rig->domain, &b) == 0)
+		sluice_budget_explain(&b, 1, c->len, w->why, sizeof(w->why));
+	else
+		snprintf(w->why, sizeof(w->why), "%s",
+		         sluice_completion_text(c));
 }
 
 /* Polls; an unmap's cookie is the time at which its batch began. */
@@ -55,7 +72,7 @@ static void reap(struct bench_worker *w)
 		w->outstanding -= n;
 		for (uint32_t i = 0; i < n; i++) {
 			if (c[i].result)
-				w->bad = c[i].result;
+				note_bad(w, &c[i]);
 			if (c[i].op == SLUICE_OP_UNMAP)
 				hist_add(&w->times[BENCH_OURS].op[BENCH_TICKET],
 				         ticks_ps(t, c[i].cookie, now), 1);

@@ -14,6 +14,7 @@
 struct options {
 	const char *sysfs;
 	const char *explain;
+	const char *plan;
 	const char *json; /* file, "-" for stdout, NULL for a table */
 	int compute;
 	int dot;
@@ -33,6 +34,9 @@ static int help(void)
 	      "  --compute       groups by the rules of PCI and the platform, "
 	      "without a look\n                  at the kernel's; with the "
 	      "reasons\n"
+	      "  --plan LIST     the domains that these devices need, "
+	      "separated "
+	      "by commas, and\n                  why not fewer\n"
 	      "  --dot           a picture for Graphviz: sluice groups --dot | "
 	      "dot -Tsvg\n"
 	      "  --json          print JSON (schema sluice-groups/1); "
@@ -92,6 +96,9 @@ static int parse(int argc, char **argv, struct options *o)
 			to = &o->json;
 		} else if (is_option(a, "--sysfs")) {
 			to = &o->sysfs;
+		} else if (is_option(a, "--plan")) {
+			name = "--plan";
+			to = &o->plan;
 		} else if (is_option(a, "--explain")) {
 			name = "--explain";
 			to = &o->explain;
@@ -112,6 +119,8 @@ static int show(const struct options *o, const struct sluice_group_set *set,
 	const struct sluice_group_info *g = NULL;
 	int rc = TOOL_OK;
 
+	if (o->plan)
+		return groups_plan(o->plan, o->sysfs, o->json, set);
 	if (o->explain)
 		g = sluice_groups_find(set, o->explain);
 	if (o->explain && (!g || !o->json))

@@ -38,4 +38,8 @@ const struct sluice_group_info *groups_same(const struct sluice_group_set *why,
 void groups_print_dot(const struct sluice_group_set *set,
                       const struct sluice_group_set *why);
 
+/* groups_plan.c: the domains that these devices need, as text or as JSON. */
+int groups_plan(const char *devices, const char *sysfs, const char *json,
+                const struct sluice_group_set *set);
+
 #endif

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include <sluice/base.h>
+#include <sluice/budget.h>
 #include <sluice/engine.h>
 #include "groups/grp.h"
 #include "util/util.h"
@@ -112,6 +113,17 @@ struct be_counters {
 	uint64_t kernel_errors;
 };
 
+/* A budget without any limit. */
+#define BE_BUDGET_FREE                                                         \
+	((struct sluice_budget){                                               \
+	        .mappings_left = UINT64_MAX,                                   \
+	        .mappings_limit = UINT64_MAX,                                  \
+	        .entry_limit = UINT64_MAX,                                     \
+	        .locked_limit = UINT64_MAX,                                    \
+	        .locked_hard_limit = UINT64_MAX,                               \
+	        .cgroup_limit = UINT64_MAX,                                    \
+	})
+
 struct backend_ops {
 	const char *name;
 	/* Control; may block. */
@@ -137,6 +149,8 @@ struct backend_ops {
 	/* Any thread. */
 	uint64_t (*mappings_left)(struct backend *be);
 	void (*counters)(struct backend *be, struct be_counters *ret);
+	/* Control; may block. Everything but the usable IOVAs. */
+	void (*budget)(struct backend *be, struct sluice_budget *ret);
 };
 
 /* First member of every backend. The soft domain has no backend object: a NULL

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <linux/vfio.h>
-#include <sys/resource.h>
 
 #define CONTAINER "/dev/vfio/vfio"
 
@@ -63,6 +62,7 @@ static int refresh(struct t1 *t1)
 	free(t1->info.ranges);
 	t1->info = info;
 	t1_set_left(t1, info.has_avail ? info.avail : UINT64_MAX);
+	t1_budget_begin(t1);
 	return 0;
 }
 
@@ -161,21 +161,8 @@ static int t1_detach(struct backend *be, struct sluice_group *group, bool drop)
 static int why_no_map(int rc, uint64_t iova, uint64_t len)
 {
 	unsigned long long at = iova, bytes = len;
-	struct rlimit lim = {0};
 
 	switch (rc) {
-	case -ENOMEM:
-		(void)sys->getrlimit(RLIMIT_MEMLOCK, &lim);
-		return msg_fmt(rc,
-		               "cannot pin %llu bytes more: this process may "
-		               "lock %llu bytes in all (RLIMIT_MEMLOCK); raise "
-		               "that with `ulimit "
-		               "-l` (in KiB, or unlimited)",
-		               bytes, (unsigned long long)lim.rlim_cur);
-	case -ENOSPC:
-		return msg_lit(rc, "the container takes no more mappings: map "
-		                   "larger pieces, use an arena, or raise "
-		                   "dma_entry_limit of vfio_iommu_type1");
 	case -EEXIST:
 		return msg_fmt(rc,
 		               "a part of IOVA 0x%llx, %llu bytes, is mapped "
@@ -201,11 +188,19 @@ static int t1_map_now(struct backend *be, uint64_t iova, uint64_t va,
 {
 	struct t1 *t1 = (struct t1 *)be;
 	struct be_seg seg = {va, len};
+	struct sluice_budget b = BE_BUDGET_FREE;
+	bool full;
 	int rc;
 
 	t1_lock(t1);
+	t1_budget_turn(t1);
 	rc = t1_map(t1, iova, &seg, 1, prot);
+	full = rc == -ENOSPC || rc == -ENOMEM;
+	if (full)
+		t1_budget_fill(t1, &b);
 	t1_unlock(t1);
+	if (full)
+		return t1_why_full(rc, len, &b);
 	return rc ? why_no_map(rc, iova, len) : 0;
 }
 
@@ -304,6 +299,7 @@ static const struct backend_ops t1_ops = {
         .uring_cmd = t1_uring_cmd,
         .mappings_left = t1_mappings_left,
         .counters = t1_counters,
+        .budget = t1_budget,
 };
 
 static int why_no_container(int rc)

@@ -108,6 +108,7 @@ static bool drain(struct t1 *t1)
 	if (n == 0)
 		return false;
 	pthread_mutex_lock(&t1->lock);
+	t1_budget_turn(t1);
 	run_batch(t1, req, n, res);
 	pthread_mutex_unlock(&t1->lock);
 	for (uint32_t i = 0; i < n; i++)

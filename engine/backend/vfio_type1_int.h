@@ -39,6 +39,7 @@ struct t1_own {
 	struct t1_piece *slot;
 	uint32_t size_lg2;
 	uint32_t nr;
+	uint64_t bytes; /* of all of them */
 };
 
 /* Makes n additions certain to succeed. */
@@ -51,6 +52,16 @@ int own_whole(const struct t1_own *own, uint64_t iova, uint64_t last);
 uint64_t own_len(const struct t1_own *own, uint64_t iova);
 void own_drop(struct t1_own *own, uint64_t iova, uint64_t last);
 void own_free(struct t1_own *own);
+
+/* ---- vfio_type1_budget.c: will it fit? ---- */
+
+struct t1_budget {
+	bool fresh; /* read in this turn, when the container held: */
+	uint32_t nr;
+	uint64_t bytes;
+	uint64_t room;  /* bytes it could pin more then; UINT64_MAX: any */
+	uint64_t limit; /* most mappings held and left together */
+};
 
 /* ---- the backend ---- */
 
@@ -67,9 +78,11 @@ struct t1 {
 	struct t1_info info;
 	struct t1_own own;
 	uint64_t left; /* budget; UINT64_MAX: no limit known */
+	struct t1_budget budget;
 
 	/* Written under the lock, read by anyone. */
 	au64 shown_left;
+	au64 refused; /* maps, without a call to the kernel */
 	au64 kernel_maps, kernel_unmaps, kernel_errors;
 
 	struct mpsc *queue; /* struct be_req *, from lanes to the helper */
@@ -97,6 +110,24 @@ int t1_map(struct t1 *t1, uint64_t iova, const struct be_seg *seg, uint32_t nr,
            uint32_t prot);
 /* Each range to its own result, in the fewest calls; reorders cut. */
 void t1_unmap(struct t1 *t1, struct t1_cut *cut, uint32_t nr);
+
+/* ---- vfio_type1_budget.c: as above, with the lock held ---- */
+
+/* A group came or went. */
+void t1_budget_begin(struct t1 *t1);
+/* Requests were taken over: what was read before says nothing about them. */
+void t1_budget_turn(struct t1 *t1);
+/* 0: ask the kernel. -ENOSPC, -ENOMEM: it would refuse. */
+int t1_budget_check(struct t1 *t1, const struct be_seg *seg, uint32_t nr,
+                    uint32_t prot);
+/* The kernel refused a map, which is undone. */
+void t1_budget_refused(struct t1 *t1, int rc);
+void t1_budget_fill(struct t1 *t1, struct sluice_budget *ret);
+/* Takes the lock. */
+void t1_budget(struct backend *be, struct sluice_budget *ret);
+/* The message for a map_now() of len bytes that failed with -ENOSPC or
+ * -ENOMEM. Returns rc. */
+int t1_why_full(int rc, uint64_t len, const struct sluice_budget *b);
 
 /* ---- vfio_type1_helper.c: the queue and who drains it ---- */
 

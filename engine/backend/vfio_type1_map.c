@@ -124,16 +124,19 @@ int t1_map(struct t1 *t1, uint64_t iova, const struct be_seg *seg, uint32_t nr,
 		return -ENODEV;
 	if (nr == 0)
 		return -EINVAL;
-	if (nr > t1->left)
-		return -ENOSPC;
+	rc = t1_budget_check(t1, seg, nr, prot);
+	if (rc)
+		return rc;
 	rc = own_reserve(&t1->own, nr);
 	for (uint32_t i = 0; rc == 0 && i < nr; i++) {
 		rc = map_piece(t1, at, seg[i].va, seg[i].len, prot);
 		if (rc == 0)
 			at += seg[i].len;
 	}
-	if (rc)
+	if (rc) {
 		undo(t1, iova, at);
+		t1_budget_refused(t1, rc);
+	}
 	return rc;
 }
 

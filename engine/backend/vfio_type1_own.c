@@ -59,6 +59,7 @@ void own_add(struct t1_own *own, uint64_t iova, uint64_t len)
 	uint32_t i = find(own, iova);
 
 	own->nr += own->slot[i].len == 0;
+	own->bytes += len - own->slot[i].len;
 	own->slot[i] = (struct t1_piece){iova, len};
 }
 
@@ -111,6 +112,7 @@ void own_drop(struct t1_own *own, uint64_t iova, uint64_t last)
 
 		if (len == 0)
 			return;
+		own->bytes -= len;
 		remove_at(own, i);
 		if (len - 1 >= last - at)
 			return;

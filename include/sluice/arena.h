@@ -50,9 +50,9 @@ struct sluice_buf {
  * Thread: control. Blocks: yes (a kernel backend pins the memory here).
  * Returns: 0, -EINVAL, -ENOMEM (message names RLIMIT_MEMLOCK when that is
  * what is missing), -ENOSPC (no IOVA, or the kernel's mapping budget is used
- * up), -ENODEV (kernel backend without a group), -EEXIST (the kernel has the
- * address mapped: somebody else uses the container), -EFAULT (the memory cannot
- * be pinned).
+ * up; for the budget see sluice_budget_explain()), -ENODEV (kernel backend
+ * without a group), -EEXIST (the kernel has the address mapped: somebody else
+ * uses the container), -EFAULT (the memory cannot be pinned).
  */
 SLUICE_API SLUICE_MUST_CHECK int sluice_arena_create(
         struct sluice_domain *domain, const struct sluice_arena_cfg *cfg,

@@ -54,8 +54,9 @@ struct sluice_map_req {
  *
  * Soft domains: done at return. Kernel backends: accepted at return, usable
  * by the device when the completion says 0; if it says an error, the IOVA is
- * already free again. A mapping that was revived (SLUICE_DOMAIN_REVIVE) is done
- * at return on any backend.
+ * already free again (-ENOSPC, -ENOMEM: the kernel's budget of mappings or of
+ * locked memory is used up, see sluice_budget_explain()). A mapping that was
+ * revived (SLUICE_DOMAIN_REVIVE) is done at return on any backend.
  *
  * The memory must stay valid until the mapping's unmap has completed; what a
  * fork() does to it is said in engine.h.

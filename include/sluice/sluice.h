@@ -8,6 +8,7 @@
 #include <sluice/arena.h>
 #include <sluice/backend.h>
 #include <sluice/base.h>
+#include <sluice/budget.h>
 #include <sluice/device.h>
 #include <sluice/domain.h>
 #include <sluice/engine.h>
@@ -17,6 +18,7 @@
 #include <sluice/map.h>
 #include <sluice/pagetable.h>
 #include <sluice/ring.h>
+#include <sluice/share.h>
 #include <sluice/translate.h>
 
 #endif

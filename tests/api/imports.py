@@ -30,8 +30,9 @@ PURE = {
 # System calls that cannot fail where their arguments are right, or that only
 # ask for time.
 SURE = {
-    'clock_gettime', 'getpid', 'sched_yield', 'pthread_join', 'pthread_once',
-    'pthread_self', 'pthread_setname_np', 'pthread_sigmask',
+    'clock_gettime', 'getpid', 'getuid', 'sched_yield',
+    'pthread_join', 'pthread_once', 'pthread_self', 'pthread_setname_np',
+    'pthread_sigmask',
     'pthread_mutex_init', 'pthread_mutex_destroy', 'pthread_mutex_lock',
     'pthread_mutex_trylock', 'pthread_mutex_unlock',
 }

@@ -28,6 +28,21 @@ uint32_t fake_type1_find(const struct fake_container *c, uint64_t iova)
 	return lo;
 }
 
+bool fake_type1_counted(const struct fake_kernel *k, uint64_t va)
+{
+	return !k->cfg.device.last || va < k->cfg.device.first ||
+	       va > k->cfg.device.last;
+}
+
+uint64_t fake_type1_locked(const struct fake_kernel *k)
+{
+	uint64_t sum = k->locked;
+
+	for (uint32_t i = 0; i < FAKE_CONTAINERS; i++)
+		sum += k->container[i].pinned;
+	return sum;
+}
+
 static bool insert(struct fake_container *c, uint32_t at,
                    const struct fake_vfio_mapping *m)
 {
@@ -44,14 +59,15 @@ static bool insert(struct fake_container *c, uint32_t at,
 	memmove(c->map + at + 1, c->map + at, (c->nr - at) * sizeof(*c->map));
 	c->map[at] = *m;
 	c->nr++;
-	c->pinned += m->len;
+	c->pinned += m->counted ? m->len : 0;
 	return true;
 }
 
 void fake_type1_remove(struct fake_container *c, uint32_t at, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		c->pinned -= c->map[at + i].len;
+		if (c->map[at + i].counted)
+			c->pinned -= c->map[at + i].len;
 	memmove(c->map + at, c->map + at + n,
 	        (c->nr - at - n) * sizeof(*c->map));
 	c->nr -= n;
@@ -79,7 +95,8 @@ int fake_type1_map(struct fake_kernel *k, struct fake_container *c, void *arg)
 	struct vfio_iommu_type1_dma_map *a = arg;
 	const uint32_t rw = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE;
 	uint64_t last = a->iova + a->size - 1;
-	struct fake_vfio_mapping m = {a->iova, a->vaddr, a->size, a->flags};
+	struct fake_vfio_mapping m = {a->iova, a->vaddr, a->size, a->flags,
+	                              fake_type1_counted(k, a->vaddr)};
 	uint32_t at;
 
 	if (a->argsz < sizeof(*a) || a->flags & ~rw || !(a->flags & rw))
@@ -91,11 +108,12 @@ int fake_type1_map(struct fake_kernel *k, struct fake_container *c, void *arg)
 	at = fake_type1_find(c, a->iova);
 	if (at < c->nr && c->map[at].iova <= last)
 		return -EEXIST;
-	if (c->nr >= k->cfg.entry_limit)
+	if (c->nr + k->others >= k->cfg.entry_limit)
 		return -ENOSPC;
 	if (!usable(k, a->iova, last))
 		return -EINVAL;
-	if (k->cfg.memlock && c->pinned + a->size > k->cfg.memlock)
+	if (k->cfg.memlock && m.counted &&
+	    fake_type1_locked(k) + a->size > k->cfg.memlock)
 		return -ENOMEM;
 	return insert(c, at, &m) ? 0 : -ENOMEM;
 }
@@ -163,7 +181,7 @@ static uint32_t whole_info(const struct fake_kernel *k,
 	};
 	struct vfio_iommu_type1_info_dma_avail avail = {
 	        .header = {VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, 1, 0},
-	        .avail = k->cfg.entry_limit - c->nr,
+	        .avail = k->cfg.entry_limit - c->nr - k->others,
 	};
 	uint32_t end;
 

@@ -110,6 +110,45 @@ void fake_vfio_set_ranges(const struct fake_vfio_range *range, uint32_t nr)
 	pthread_mutex_unlock(&lock);
 }
 
+void fake_vfio_set_memlock(uint64_t bytes)
+{
+	pthread_mutex_lock(&lock);
+	k.cfg.memlock = bytes;
+	pthread_mutex_unlock(&lock);
+}
+
+void fake_vfio_lock(uint64_t bytes)
+{
+	pthread_mutex_lock(&lock);
+	k.locked = bytes;
+	pthread_mutex_unlock(&lock);
+}
+
+void fake_vfio_others(uint32_t nr)
+{
+	pthread_mutex_lock(&lock);
+	k.others = nr;
+	pthread_mutex_unlock(&lock);
+}
+
+void fake_vfio_locked(uint64_t *ret_bytes, uint64_t *ret_limit)
+{
+	pthread_mutex_lock(&lock);
+	*ret_bytes = fake_type1_locked(&k);
+	*ret_limit = k.cfg.memlock ? k.cfg.memlock : UINT64_MAX;
+	pthread_mutex_unlock(&lock);
+}
+
+bool fake_vfio_counted(uint64_t va)
+{
+	bool counted;
+
+	pthread_mutex_lock(&lock);
+	counted = fake_type1_counted(&k, va);
+	pthread_mutex_unlock(&lock);
+	return counted;
+}
+
 uint32_t fake_vfio_open_fds(void)
 {
 	uint32_t n = 0;
@@ -399,6 +438,14 @@ void fake_vfio_gate_open(void)
 {
 	pthread_mutex_lock(&lock);
 	gate = GATE_OPEN;
+	pthread_cond_broadcast(&moved);
+	pthread_mutex_unlock(&lock);
+}
+
+void fake_vfio_gate_next(void)
+{
+	pthread_mutex_lock(&lock);
+	gate = GATE_SHUT;
 	pthread_cond_broadcast(&moved);
 	pthread_mutex_unlock(&lock);
 }

@@ -33,9 +33,11 @@ struct fake_vfio_range {
 struct fake_vfio_cfg {
 	int api_version;
 	bool no_type1v2;
-	bool no_avail;           /* no DMA_AVAIL capability */
-	uint32_t entry_limit;    /* 0 for 65535 */
-	uint64_t memlock;        /* bytes that can be pinned; 0: any */
+	bool no_avail;        /* no DMA_AVAIL capability */
+	uint32_t entry_limit; /* 0 for 65535 */
+	uint64_t memlock;     /* bytes that the process can lock; 0: any */
+	/* Memory of a device: VAs that the kernel pins without counting. */
+	struct fake_vfio_range device;
 	uint32_t nr_groups;      /* 0 for 4 */
 	uint32_t not_compatible; /* bitmap: groups that share with nobody */
 	const void *info;        /* answer of GET_INFO, verbatim */
@@ -56,6 +58,16 @@ void fake_vfio_reset(const struct fake_vfio_cfg *cfg);
 void fake_vfio_set_ranges(const struct fake_vfio_range *range, uint32_t nr);
 /* Descriptors that are open: 0 at the end of a test that leaks none. */
 uint32_t fake_vfio_open_fds(void);
+/* The process may lock so many bytes from now on; 0: any. */
+void fake_vfio_set_memlock(uint64_t bytes);
+/* What the process has locked by other means: mlock(), io_uring. */
+void fake_vfio_lock(uint64_t bytes);
+/* Mappings that another user of each container holds. */
+void fake_vfio_others(uint32_t nr);
+/* What /proc would tell of the process: locked bytes, and the limit. */
+void fake_vfio_locked(uint64_t *ret_bytes, uint64_t *ret_limit);
+/* Would the kernel count this memory? */
+bool fake_vfio_counted(uint64_t va);
 /* A device of the group is open: it cannot leave its container. */
 void fake_vfio_hold_device(int group_fd, bool open);
 
@@ -94,6 +106,7 @@ bool fake_vfio_fired(void); /* the last fault that was set has happened */
 void fake_vfio_gate(void);
 void fake_vfio_gate_wait(void); /* until a caller stands at the gate */
 void fake_vfio_gate_open(void);
+void fake_vfio_gate_next(void); /* lets one through and stays shut */
 
 /* ---- what happened ---- */
 
@@ -102,6 +115,7 @@ uint32_t fake_vfio_calls(unsigned long request); /* 0: all ioctls */
 struct fake_vfio_mapping {
 	uint64_t iova, va, len;
 	uint32_t flags; /* VFIO_DMA_MAP_FLAG_* */
+	bool counted;   /* as locked memory */
 };
 
 /* Mappings of all containers together, by IOVA in the order of containers. */

@@ -18,7 +18,7 @@ struct fake_container {
 	uint32_t nr_groups;
 	struct fake_vfio_mapping *map; /* ascending */
 	uint32_t nr, room;
-	uint64_t pinned;
+	uint64_t pinned; /* bytes that count */
 };
 
 #define FAKE_VECTORS 8
@@ -47,6 +47,8 @@ struct fake_kernel {
 	struct fake_container container[FAKE_CONTAINERS];
 	struct fake_group group[FAKE_GROUPS];
 	uint32_t short_at; /* UNMAPs until a short one; 0: none */
+	uint64_t locked;   /* by other means than mappings */
+	uint32_t others;   /* mappings of another user, in each container */
 	bool short_lie;
 	bool fired;
 	void *maps[FAKE_MAPS]; /* of devices' regions */
@@ -58,6 +60,9 @@ int fake_type1_map(struct fake_kernel *k, struct fake_container *c, void *arg);
 int fake_type1_unmap(struct fake_kernel *k, struct fake_container *c,
                      void *arg);
 int fake_type1_info(struct fake_kernel *k, struct fake_container *c, void *arg);
+bool fake_type1_counted(const struct fake_kernel *k, uint64_t va);
+/* Bytes that the process has locked. */
+uint64_t fake_type1_locked(const struct fake_kernel *k);
 void fake_type1_clear(struct fake_container *c);
 /* Index of the first mapping that ends at or above iova. */
 uint32_t fake_type1_find(const struct fake_container *c, uint64_t iova);

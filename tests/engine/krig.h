@@ -11,6 +11,7 @@
 #include <linux/vfio.h>
 
 #include "engine/engine_int.h"
+#include "tests/backend/fake_limits.h"
 #include "tests/backend/fake_vfio.h"
 
 #define VA UINT64_C(0x7f0000000000)
@@ -29,6 +30,12 @@ int grp_fd(const struct sluice_group *group)
 const char *grp_bdf(const struct sluice_group *group)
 {
 	return group->id ? "0000:02:00.0" : "0000:01:00.0";
+}
+
+int grp_check(const struct sluice_group *group)
+{
+	(void)group;
+	return 0;
 }
 
 /* The group's one device, by any name. */
@@ -81,6 +88,7 @@ static inline void krig_open(struct krig *k, const struct fake_vfio_cfg *vfio,
 	struct backend *be;
 
 	fake_vfio_reset(vfio);
+	limits = &fake_limits;
 	for (int i = 0; i < 2; i++) {
 		path[sizeof(path) - 2] = (char)('0' + i);
 		k->group[i] =

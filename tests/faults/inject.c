@@ -130,6 +130,13 @@ static int f_eventfd(unsigned init, int flags)
 	return opened(base.eventfd(init, flags));
 }
 
+/* Made only where io_uring was refused: then one call has failed already. */
+static int f_epoll_create(int flags)
+{
+	below++;
+	return opened(base.epoll_create(flags));
+}
+
 static enum call which(unsigned long request)
 {
 	switch (request) {
@@ -396,6 +403,7 @@ static const struct sys_table table = {
         .getdents = f_getdents,
         .ioctl = f_ioctl,
         .eventfd = f_eventfd,
+        .epoll_create = f_epoll_create,
         .mmap = f_mmap,
         .munmap = f_munmap,
         .madvise = f_madvise,
@@ -422,6 +430,10 @@ void inject_begin(const struct fake_vfio_cfg *cfg, const char *tree,
 	base = *sys;
 	mine = table;
 	mine.write = base.write; /* does not fail, see errnos.c */
+	mine.epoll_ctl = base.epoll_ctl;
+	mine.epoll_look = base.epoll_look;
+	mine.pread = base.pread;
+	mine.pwrite = base.pwrite;
 	sys = &mine;
 	tree_root = tree;
 	fault = *f;

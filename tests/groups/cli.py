@@ -117,6 +117,19 @@ def differs(tmp):
     has(doc['ungrouped_reasons']['0000:00:02.0'], 'is an IOMMU itself')
 
 
+def plan(tmp):
+    tree = unpack(tmp, 'x86-vtd-02-rootports')
+    out, _ = run('--sysfs', tree, '--plan', '01:00.0,0000:02:00.0')
+    has(out, '1 domain for 2 groups', '0000:02:00.0', '48 address bits')
+    out, _ = run('--sysfs', tree, '--plan', '01:00.0,02:00.0', '--json=-')
+    doc = json.loads(out)
+    assert doc['schema'] == 'sluice-plan/1' and doc['domains'] == 1
+    assert [g['domain'] for g in doc['groups']] == [0, 0]
+    _, err = run('--sysfs', tree, '--plan', '01:00.0,99:00.0', status=1)
+    has(err, '99:00.0')
+    run('--sysfs', tree, '--plan', ',', status=2)
+
+
 def no_iommu(tmp):
     tree = unpack(tmp, 'x86-vtd-47-iommu-off')
     out, err = run('--sysfs', tree)
@@ -162,6 +175,7 @@ def main():
             partition(tmp, name)
         no_iommu(tmp)
         differs(tmp)
+        plan(tmp)
         hostile(tmp)
         usage(tmp)
     print('groups command line: ok')

@@ -14,6 +14,7 @@
 #include <linux/vfio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -332,6 +333,30 @@ static void devices(void **state)
 	assert_int_equal(fake.closes, 1);
 }
 
+/* The kernel would do for a child what it does for its parent. */
+static void another_process(void **state)
+{
+	struct sluice_group *g;
+	int owner, fd = -7, status = 0;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(try_open("01:00.0", &g), 0);
+	grp_set_attached(g, &owner);
+	assert_int_equal(grp_check(g), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(sluice_group_device_open(g, NULL, &fd) != -EPERM ||
+		      !strstr(msg_last(), "another process") || fd != -7 ||
+		      grp_check(g) != -EPERM);
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	assert_int_equal(sluice_group_device_open(g, NULL, &fd), 0);
+	grp_set_attached(g, NULL);
+	assert_int_equal(sluice_group_close(g), 0);
+}
+
 /* A kernel says ENOTTY for a folder too; an emulator has never heard of it. */
 static bool vfio_ioctl_known(const char *folder)
 {
@@ -375,6 +400,7 @@ int main(void)
 	        cmocka_unit_test_setup(kernel_is_judge, healthy),
 	        cmocka_unit_test_setup(status_errors, healthy),
 	        cmocka_unit_test_setup(devices, healthy),
+	        cmocka_unit_test_setup(another_process, healthy),
 	        cmocka_unit_test_setup(real_calls, healthy),
 	};
 
