@@ -80,7 +80,7 @@ struct sluice_domain {
 	struct sluice_view **views; /* by lane id, max_lanes of them */
 	uint32_t nr_views;
 	uint32_t nr_arenas;
-	uint32_t uring_cmd; /* what sluice_domain_info says */
+	uint32_t uring_cmd;            /* what sluice_domain_info says */
 	struct sluice_device *devices; /* open ones */
 	struct sluice_group **groups;  /* nr_groups of them */
 	uint32_t room_groups;

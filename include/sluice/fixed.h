@@ -58,7 +58,8 @@ struct sluice_fixed_cfg {
  * -ENXIO (SLUICE_FIXED_SHARED and the ring has none), -EBADF and -EOPNOTSUPP
  * (ring_fd is no io_uring, or the kernel is older than Linux 5.19 and has no
  * sparse tables), -EEXIST (another thread is the ring's single issuer),
- * or what the kernel answered (-EPERM, -EACCES: io_uring_register() is forbidden).
+ * or what the kernel answered (-EPERM, -EACCES: io_uring_register() is
+ * forbidden).
  */
 SLUICE_API SLUICE_MUST_CHECK int sluice_fixed_open(
         const struct sluice_fixed_cfg *cfg, struct sluice_fixed **ret_fixed);

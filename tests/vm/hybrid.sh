@@ -46,6 +46,7 @@ guest() {
 
 	vm_run 0 "$hybrid" $VM_NVME0 to-disk "$file" 2048 --verify
 	with_ring $bytes $chunks
+	printf '%s\n' "$vm_text" | sed -n 's/^crc32 source //p' >"$SLUICE_OUT/crc"
 	rm "$file"
 	vm_run 0 "$hybrid" $VM_NVME0 from-disk 2048 "$back" --bytes $bytes
 	with_ring $bytes $chunks
@@ -55,6 +56,17 @@ guest() {
 		"$hybrid" $VM_NVME0 from-disk 2048 "$back" --bytes $bytes
 	without_ring $bytes $chunks
 	same "$back" "$data"
+
+	# The comparison can fail: somebody else writes to the target.
+	while :; do
+		printf scribble | dd of="$back" conv=notrunc 2>/dev/null
+	done &
+	scribbler=$!
+	vm_run 1 "$hybrid" $VM_NVME0 from-disk 2048 "$back" --verify \
+		--bytes $((bytes / 4))
+	kill $scribbler
+	wait $scribbler 2>/dev/null || true
+	vm_says 'differs from the source in bytes 0 to 131071'
 
 	# Two disks, one driven by the kernel: DMA into the arena, DMA out.
 	vm_run 0 "$hybrid" $VM_NVME0 from-disk 2048 "$other" --bytes $bytes
@@ -100,6 +112,14 @@ host() {
 	# The last block is filled up; what follows was not touched.
 	[ "$(part nvme0 308200001 8192)" = "$(head -c 8192 /dev/zero | sum)" ] ||
 		vm_fail "more than the short file was written"
+	# And the checksum that hybrid_copy prints is what it says it is.
+	crc=$(python3 -c 'import sys, zlib
+f = open(sys.argv[1], "rb")
+f.seek(1 << 20)
+crc = zlib.crc32(f.read(1 << 28))
+print("%08x target %08x" % (crc, crc))' "$SLUICE_OUT/nvme0.img")
+	[ "$(cat "$SLUICE_OUT/crc")" = "$crc" ] ||
+		vm_fail "hybrid_copy's CRC-32 is not $crc"
 	echo "images: equal checksums"
 }
 
