@@ -114,6 +114,11 @@ struct pend_filter {
  * ticket passes like any other, but neither the allocator nor the backend gets
  * the range back. */
 #define PEND_STAYS 0x2
+/* The allocator does not get the range back, the backend does: its IOVA was
+ * chosen by the caller, or is a ring's. */
+#define PEND_FIXED 0x4
+/* Goes on in the next one, whose result counts for both. */
+#define PEND_MORE 0x8
 enum pend_state { PEND_WAITS, PEND_AT_BACKEND, PEND_DONE };
 
 /* Single-writer counters, see struct sluice_domain_stats. */
@@ -182,6 +187,7 @@ struct sluice_view {
 	struct revive *revive; /* NULL: mappings are not revived */
 	uint32_t nr_rings;
 	uint32_t nr_maps_inflight; /* at the backend */
+	int32_t burst_result; /* of the parts with PEND_MORE that have ended */
 	/* Tickets of unmaps that the kernel refused: they never pass. When the
 	 * list is full, none from its last entry on does. */
 	uint32_t nr_refused;
@@ -196,6 +202,7 @@ struct sluice_view {
 struct lane_req {
 	struct be_req be;
 	struct sluice_view *view;
+	struct sluice_ring *ring; /* BE_MAP: whose slots these are, or NULL */
 	uint64_t cookie;
 	uint64_t pend; /* BE_UNMAP: index in the view's ring */
 	uint32_t flags;
@@ -326,6 +333,7 @@ struct map_args {
 	uint32_t nr;
 	uint64_t len;  /* all pieces */
 	uint64_t like; /* the IOVA where it would have the memory's leaves */
+	struct sluice_ring *ring; /* the IOVA is that of slots, or NULL */
 };
 /* Writes the leaves of all pieces. 0 or -errno with everything undone except
  * what needs a ticket, which is queued; *ret_undone says that the IOVA is
@@ -336,6 +344,10 @@ int map_leaves(struct sluice_view *view, uint64_t iova,
 int map_error(int rc); /* sets the message that fits */
 int kernel_map(struct sluice_view *view, const struct map_args *args,
                uint64_t iova);
+/* ring_kernel.c: the answer to the map of [iova, iova + len). mapped: or the
+ * slots are free when the ticket has passed. */
+void ring_map_done(struct sluice_ring *ring, uint64_t iova, uint64_t len,
+                   bool mapped, uint64_t ticket);
 bool kernel_unmap(struct sluice_view *view, uint64_t pend);
 uint32_t kernel_reap(struct sluice_lane *lane, struct sluice_completion *out,
                      uint32_t max, bool drop);

@@ -142,6 +142,7 @@ int kernel_map(struct sluice_view *view, const struct map_args *args,
 		goto fail;
 	}
 	req->view = view;
+	req->ring = args->ring;
 	req->cookie = args->req->cookie;
 	req->flags = args->req->flags;
 	req->be.op = BE_MAP;
@@ -193,18 +194,27 @@ bool kernel_unmap(struct sluice_view *view, uint64_t pend)
 static int map_done(struct sluice_view *view, struct lane_req *req, int res)
 {
 	const struct be_req *be = &req->be;
+	bool fixed = req->flags & SLUICE_MAP_FIXED;
 	bool undone = false;
+	uint64_t ticket = 0;
 
 	view->nr_maps_inflight--;
 	if (res) {
-		if (view->iova && !(req->flags & SLUICE_MAP_FIXED))
+		if (view->iova && !fixed)
 			iova_free(view->iova, be->iova, be->len);
 	} else {
 		res = map_leaves(view, be->iova, be->seg, be->nr_seg, be->prot,
 		                 &undone);
-		if (res && view_has_room(view))
-			view_retire(view, be->iova, be->len, 0, 0);
+		if (res && view_has_room(view)) {
+			view_retire(view, be->iova, be->len, 0,
+			            fixed ? PEND_FIXED : 0);
+			ticket = view->tail;
+		} else if (res) {
+			ticket = UINT64_MAX;
+		}
 	}
+	if (req->ring)
+		ring_map_done(req->ring, be->iova, be->len, !res, ticket);
 	if (res)
 		ctr_add(&view->st.map_failures, 1);
 	return res;

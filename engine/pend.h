@@ -70,16 +70,13 @@ static inline void view_note(struct sluice_view *view, uint64_t first,
 	view_note_new(view, first, last);
 }
 
-/* Queues [iova, iova + len), whose leaves were just cleared, for
- * invalidation. There must be room: view_has_room. */
-static inline void view_retire(struct sluice_view *view, uint64_t iova,
-                               uint64_t len, uint64_t cookie, uint8_t flags)
+/* Queues [iova, iova + len), of which the batch has a record, for its ticket.
+ * There must be room: view_has_room. */
+static inline void view_queue(struct sluice_view *view, uint64_t iova,
+                              uint64_t len, uint64_t cookie, uint8_t flags)
 {
-	struct pend *p;
+	struct pend *p = &view->pend[view->tail++ & view->pend_mask];
 
-	/* First: a full batch is posted here, and must not count this one. */
-	view_note(view, iova, iova + len - 1);
-	p = &view->pend[view->tail++ & view->pend_mask];
 	p->iova = iova;
 	p->len = len;
 	p->cookie = cookie;
@@ -90,6 +87,15 @@ static inline void view_retire(struct sluice_view *view, uint64_t iova,
 	if (unlikely(!view->iova))
 		pend_filter_add(view, iova, len);
 	view->pend_bytes += len;
+}
+
+/* The same for leaves that were just cleared, with the record. */
+static inline void view_retire(struct sluice_view *view, uint64_t iova,
+                               uint64_t len, uint64_t cookie, uint8_t flags)
+{
+	/* First: a full batch is posted here, and must not count this one. */
+	view_note(view, iova, iova + len - 1);
+	view_queue(view, iova, len, cookie, flags);
 }
 
 #endif

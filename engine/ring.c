@@ -4,9 +4,10 @@
  * a ticket; what happens to a burst after its leaves are gone is view.c's. Two
  * kinds: those whose leaves are stores into a window of the table, and, for
  * large strides, domains with a VA side and formats without windows, those
- * that go through map and unmap of the table slot by slot.
+ * that go through map and unmap of the table slot by slot. On a kernel backend
+ * ring_kernel.c takes the calls over.
  */
-#include "engine/pend.h"
+#include "engine/ring_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,20 +15,6 @@
 #define SLOTS_MAX (1u << 24)
 /* From here on a slot can hold a large leaf. */
 #define STRIDE_LARGE_LG2 21
-
-/* What a slot holds: MAPPED and its number of pages, or the ticket of its last
- * unmap. So one compare tells whether it may be mapped. */
-#define MAPPED bit64(63)
-
-struct sluice_ring {
-	struct sluice_view *view;
-	struct pt_window *win; /* NULL: the slow kind */
-	uint64_t iova;
-	uint64_t stride;
-	uint64_t max_oa;
-	uint32_t nr_slots;
-	uint64_t slot[];
-};
 
 static int check_cfg(const struct sluice_view *view,
                      const struct sluice_ring_cfg *cfg)
@@ -37,11 +24,6 @@ static int check_cfg(const struct sluice_view *view,
 	if (!view->lane->online)
 		return msg_lit(-ENETDOWN, "the lane is offline: call "
 		                          "sluice_lane_online() first");
-	if (view->domain->be)
-		return msg_lit(-EOPNOTSUPP,
-		               "rings are for domains whose tables are the "
-		               "engine's own; on a kernel backend map bursts "
-		               "with sluice_map_sg(), or use an arena");
 	if (!view->iova)
 		return msg_lit(-EOPNOTSUPP,
 		               "rings need the IOVA allocator, which a "
@@ -81,6 +63,12 @@ static int take_window(struct sluice_ring *ring, uint32_t flags)
 	return 0;
 }
 
+/* Memory that agrees with an IOVA in the page only. */
+static uint64_t no_large_leaf(uint64_t iova)
+{
+	return (iova & mask64(STRIDE_LARGE_LG2)) ^ SLUICE_PAGE_SIZE;
+}
+
 static int open_window(struct sluice_ring *ring)
 {
 	struct sluice_view *view = ring->view;
@@ -89,8 +77,12 @@ static int open_window(struct sluice_ring *ring)
 
 	if (ring->stride >= bit64(STRIDE_LARGE_LG2) || view->domain->rev)
 		return 0;
-	rc = pt_window_open(view->pt, &view->lane->pc, ring->iova, last,
-	                    &ring->win);
+	if (view->domain->be)
+		rc = pt_populate(view->pt, &view->lane->pc, ring->iova, last,
+		                 no_large_leaf(ring->iova));
+	else
+		rc = pt_window_open(view->pt, &view->lane->pc, ring->iova, last,
+		                    &ring->win);
 	if (rc == -EOPNOTSUPP)
 		return 0;
 	if (rc == -ENOMEM)
@@ -118,6 +110,7 @@ int sluice_ring_create(struct sluice_view *view,
 	ring->view = view;
 	ring->stride = cfg->stride;
 	ring->nr_slots = cfg->nr_slots;
+	ring->nr_quick = view->domain->be ? 0 : cfg->nr_slots;
 	ring->max_oa = pt_max_oa(view->pt);
 	rc = take_window(ring, cfg->flags);
 	if (rc == 0) {
@@ -139,6 +132,7 @@ int sluice_ring_destroy(struct sluice_ring *ring)
 {
 	struct sluice_view *view;
 	uint64_t len, newest = 0;
+	int rc;
 
 	if (!ring)
 		return 0;
@@ -147,11 +141,17 @@ int sluice_ring_destroy(struct sluice_ring *ring)
 		return -EPERM;
 	for (uint32_t i = 0; i < ring->nr_slots; i++)
 		newest = max_u64(newest, ring->slot[i]);
-	if (newest & MAPPED)
+	if (newest & SLOT_MAPPED)
 		return msg_lit(-EBUSY, "slots of the ring are mapped: unmap "
 		                       "them first");
 	len = ring->nr_slots * ring->stride;
-	if (newest <= view->passed) {
+	if (view->domain->be) {
+		rc = kring_end(ring);
+		if (rc < 0)
+			return rc;
+		if (rc)
+			iova_free(view->iova, ring->iova, len);
+	} else if (newest <= view->passed) {
 		iova_free(view->iova, ring->iova, len);
 	} else {
 		if (!view->lane->online)
@@ -177,8 +177,8 @@ sluice_iova_t sluice_ring_iova(const struct sluice_ring *ring, uint32_t slot)
 	return ring->iova + slot * ring->stride;
 }
 
-static noinline int refuse_map(const struct sluice_ring *ring, uint32_t slot,
-                               uint64_t va, uint64_t len, uint32_t prot)
+noinline int ring_refuse_map(const struct sluice_ring *ring, uint32_t slot,
+                             uint64_t va, uint64_t len, uint32_t prot)
 {
 	if (!ring->view->lane->online)
 		return msg_lit(-ENETDOWN, "the lane is offline: call "
@@ -193,8 +193,14 @@ static noinline int refuse_map(const struct sluice_ring *ring, uint32_t slot,
 	if (prot == 0 || prot & ~SLUICE_RW)
 		return msg_lit(-EINVAL, "prot must be SLUICE_READ, "
 		                        "SLUICE_WRITE or both");
-	if (ring->slot[slot] & MAPPED)
+	if (ring->slot[slot] & SLOT_MAPPED)
 		return msg_lit(-EEXIST, "the slot is mapped: unmap it first");
+	if (ring->slot[slot] == SLOT_LOST ||
+	    (ring->slot[slot] <= ring->view->passed &&
+	     !sluice_ticket_passed(ring->view,
+	                           (struct sluice_ticket){ring->slot[slot]})))
+		return msg_lit(-EIO, "the kernel refused to take the slot "
+		                     "back: it cannot be used again");
 	if (ring->slot[slot] > ring->view->passed)
 		return msg_lit(-EBUSY, "the slot was unmapped and its ticket "
 		                       "has not passed: poll, then try again");
@@ -208,7 +214,7 @@ static noinline int refuse_map(const struct sluice_ring *ring, uint32_t slot,
 static bool may_map(const struct sluice_ring *ring, uint32_t slot, uint64_t va,
                     uint64_t len, uint32_t prot)
 {
-	return ring->view->lane->online && slot < ring->nr_slots &&
+	return ring->view->lane->online && slot < ring->nr_quick &&
 	       aligned_lg2(va | len, SLUICE_PAGE_LG2) &&
 	       len - 1 < ring->stride && prot - 1 < SLUICE_RW &&
 	       ring->slot[slot] <= ring->view->passed;
@@ -237,7 +243,7 @@ static int map_window(struct sluice_ring *ring, uint32_t slot, uint64_t va,
 
 	if (unlikely(len - 1 > ring->max_oa || va > ring->max_oa - (len - 1) ||
 	             !w->word[prot]))
-		return refuse_map(ring, slot, va, len, prot);
+		return ring_refuse_map(ring, slot, va, len, prot);
 	if (likely(len == SLUICE_PAGE_SIZE
 	                   ? pt_window_set(w, page, va, prot)
 	                   : pt_window_fill(w, page, len >> SLUICE_PAGE_LG2, va,
@@ -246,6 +252,17 @@ static int map_window(struct sluice_ring *ring, uint32_t slot, uint64_t va,
 	return msg_lit(-EEXIST, "there is a mapping that is not the ring's: "
 	                        "only sluice_ring_unmap() may unmap its "
 	                        "slots");
+}
+
+/* What does not pass the quick checks: a mistake, or a kernel backend. */
+static noinline int not_now(struct sluice_ring *ring, uint32_t slot,
+                            uint64_t va, uint64_t len, uint32_t prot,
+                            sluice_iova_t *ret_iova)
+{
+	if (!ring->nr_quick)
+		return kring_map(ring, slot, va, len, prot, ret_iova);
+	ctr_add(&ring->view->st.map_failures, 1);
+	return ring_refuse_map(ring, slot, va, len, prot);
 }
 
 int sluice_ring_map(struct sluice_ring *ring, uint32_t slot, uint64_t va,
@@ -257,8 +274,8 @@ int sluice_ring_map(struct sluice_ring *ring, uint32_t slot, uint64_t va,
 	if (lane_check(view->lane))
 		return -EPERM;
 	if (unlikely(!may_map(ring, slot, va, len, prot)))
-		rc = refuse_map(ring, slot, va, len, prot);
-	else if (likely(ring->win))
+		return not_now(ring, slot, va, len, prot, ret_iova);
+	if (likely(ring->win))
 		rc = map_window(ring, slot, va, len, prot);
 	else
 		rc = map_slow(ring, slot, va, len, prot);
@@ -266,7 +283,7 @@ int sluice_ring_map(struct sluice_ring *ring, uint32_t slot, uint64_t va,
 		ctr_add(&view->st.map_failures, 1);
 		return rc;
 	}
-	ring->slot[slot] = MAPPED | len >> SLUICE_PAGE_LG2;
+	ring->slot[slot] = SLOT_MAPPED | len >> SLUICE_PAGE_LG2;
 	ctr_add(&view->st.maps, 1);
 	ctr_add(&view->st.map_bytes, len);
 	if (ret_iova)
@@ -283,30 +300,36 @@ struct run {
 /* Every slot is mapped, and how many pages that makes. */
 static bool run_mapped(const struct sluice_ring *ring, struct run *run)
 {
-	uint64_t all = MAPPED, pages = 0;
+	uint64_t all = SLOT_MAPPED, pages = 0;
 
 	for (uint32_t i = 0; i < run->nr; i++) {
 		uint64_t s = ring->slot[run->first + i];
 
 		all &= s;
-		pages += s & ~MAPPED;
+		pages += s & ~SLOT_MAPPED;
 	}
 	run->pages = pages;
 	return all != 0;
 }
 
+/* 0, -errno, or KERNEL_RING: nothing was looked at. */
+#define KERNEL_RING 1
+
 static int check_unmap(const struct sluice_ring *ring, struct run run[2],
                        uint32_t first, uint32_t nr)
 {
 	const struct sluice_view *view = ring->view;
-	uint32_t room = ring->nr_slots - first;
+	uint32_t room = ring->nr_quick - first;
 
 	if (unlikely(!view->lane->online))
 		return msg_lit(-ENETDOWN, "the lane is offline: call "
 		                          "sluice_lane_online() first");
-	if (unlikely(first >= ring->nr_slots || nr == 0 || nr > ring->nr_slots))
-		return msg_fmt(-EINVAL, "the ring has %u slots, from 0 on",
-		               ring->nr_slots);
+	if (unlikely(first >= ring->nr_quick || nr == 0 || nr > ring->nr_quick))
+		return ring->nr_quick == 0
+		               ? KERNEL_RING
+		               : msg_fmt(-EINVAL,
+		                         "the ring has %u slots, from 0 on",
+		                         ring->nr_slots);
 	run[0] = (struct run){.first = first, .nr = nr};
 	run[1] = (struct run){0};
 	if (unlikely(nr > room)) {
@@ -332,7 +355,7 @@ static void clear_run(struct sluice_ring *ring, const struct run *run)
 		return;
 	}
 	for (uint32_t i = run->first; i < run->first + run->nr; i++) {
-		uint64_t pages = ring->slot[i] & ~MAPPED;
+		uint64_t pages = ring->slot[i] & ~SLOT_MAPPED;
 		uint64_t iova = sluice_ring_iova(ring, i);
 
 		if (ring->win)
@@ -374,6 +397,8 @@ int sluice_ring_unmap(struct sluice_ring *ring, uint32_t first, uint32_t nr,
 	if (lane_check(view->lane))
 		return -EPERM;
 	rc = check_unmap(ring, run, first, nr);
+	if (unlikely(rc == KERNEL_RING))
+		return kring_unmap(ring, first, nr, cookie, ret_ticket);
 	if (unlikely(rc)) {
 		ctr_add(&view->st.unmap_failures, 1);
 		return rc;
@@ -387,4 +412,73 @@ int sluice_ring_unmap(struct sluice_ring *ring, uint32_t first, uint32_t nr,
 	if (ret_ticket)
 		ret_ticket->seq = seq;
 	return view->lazy ? 0 : 1;
+}
+
+static int check_burst(const struct sluice_ring *ring, uint32_t first,
+                       uint32_t nr, const uint64_t *va, uint32_t prot)
+{
+	if (!ring->view->lane->online)
+		return msg_lit(-ENETDOWN, "the lane is offline: call "
+		                          "sluice_lane_online() first");
+	if (!va)
+		return msg_lit(-EINVAL, "va is NULL");
+	if (first >= ring->nr_slots || nr == 0 || nr > ring->nr_slots - first)
+		return msg_fmt(-EINVAL,
+		               "the ring has %u slots: a burst that is mapped "
+		               "together ends at the last, map the rest as a "
+		               "burst of its own",
+		               ring->nr_slots);
+	if (!view_has_room(ring->view))
+		return msg_lit(-EAGAIN, "too many unmaps in flight: call "
+		                        "sluice_poll(), then try again");
+	for (uint32_t i = 0; i < nr; i++)
+		if (!aligned_lg2(va[i], SLUICE_PAGE_LG2) || prot == 0 ||
+		    prot & ~SLUICE_RW || va[i] > UINT64_MAX - ring->stride ||
+		    ring->slot[first + i] > ring->view->passed ||
+		    !sluice_ticket_passed(
+		            ring->view,
+		            (struct sluice_ticket){ring->slot[first + i]}))
+			return ring_refuse_map(ring, first + i, va[i],
+			                       ring->stride, prot);
+	return 0;
+}
+
+/* All or none: what was mapped before one that fails waits for a ticket. */
+static int map_each(struct sluice_ring *ring, uint32_t first, uint32_t nr,
+                    const uint64_t *va, uint32_t prot)
+{
+	struct run run = {.first = first};
+	int rc;
+
+	for (uint32_t i = 0; i < nr; i++) {
+		rc = sluice_ring_map(ring, first + i, va[i], ring->stride, prot,
+		                     NULL);
+		if (unlikely(rc))
+			break;
+		run.nr++;
+	}
+	if (likely(run.nr == nr))
+		return 0;
+	if (run.nr) {
+		(void)run_mapped(ring, &run);
+		retire_run(ring, &run, ring->view->tail + 1, 0, 0);
+	}
+	return rc;
+}
+
+int sluice_ring_map_burst(struct sluice_ring *ring, uint32_t first, uint32_t nr,
+                          const uint64_t *va, uint32_t prot, uint64_t cookie)
+{
+	int rc;
+
+	if (lane_check(ring->view->lane))
+		return -EPERM;
+	rc = check_burst(ring, first, nr, va, prot);
+	if (rc) {
+		ctr_add(&ring->view->st.map_failures, 1);
+		return rc;
+	}
+	return ring->nr_quick
+	               ? map_each(ring, first, nr, va, prot)
+	               : kring_map_burst(ring, first, nr, va, prot, cookie);
 }

@@ -174,12 +174,15 @@ static uint64_t expose(struct sluice_view *view, uint64_t since, uint64_t nr)
 
 /* At a backend: a range that the kernel did not give back is never reused, and
  * its ticket never passes. */
-static noinline bool end_at_backend(struct sluice_view *view,
-                                    const struct pend *p, uint64_t ticket)
+static noinline bool end_at_backend(struct sluice_view *view, struct pend *p,
+                                    uint64_t ticket)
 {
+	if (unlikely(view->burst_result) && !p->result)
+		p->result = view->burst_result;
+	view->burst_result = p->flags & PEND_MORE ? p->result : 0;
 	if (p->result)
 		refuse_ticket(view, ticket);
-	else if (view->iova && !(p->flags & PEND_STAYS))
+	else if (view->iova && !(p->flags & (PEND_STAYS | PEND_FIXED)))
 		iova_free(view->iova, p->iova, p->len);
 	return p->result;
 }

@@ -220,3 +220,51 @@ int fake_type1_info(struct fake_kernel *k, struct fake_container *c, void *arg)
 	a->argsz = k->cfg.info_told ? k->cfg.info_told : size;
 	return 0;
 }
+
+/* ---- what is mapped ---- */
+
+uint32_t fake_vfio_mappings(struct fake_vfio_mapping *out, uint32_t max)
+{
+	const struct fake_kernel *k = fake_enter();
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < FAKE_CONTAINERS; i++)
+		for (uint32_t j = 0; j < k->container[i].nr; j++, n++)
+			if (n < max)
+				out[n] = k->container[i].map[j];
+	fake_leave();
+	return n;
+}
+
+bool fake_vfio_reach(uint64_t iova, uint64_t *ret_va, uint32_t *ret_flags)
+{
+	const struct fake_kernel *k = fake_enter();
+	bool found = false;
+
+	for (uint32_t i = 0; i < FAKE_CONTAINERS && !found; i++) {
+		const struct fake_container *c = &k->container[i];
+		uint32_t at = fake_type1_find(c, iova);
+
+		found = at < c->nr && c->map[at].iova <= iova;
+		if (found && ret_va)
+			*ret_va = c->map[at].va + (iova - c->map[at].iova);
+		if (found && ret_flags)
+			*ret_flags = c->map[at].flags;
+	}
+	fake_leave();
+	return found;
+}
+
+void fake_vfio_steal(uint64_t iova)
+{
+	struct fake_kernel *k = fake_enter();
+
+	for (uint32_t i = 0; i < FAKE_CONTAINERS; i++) {
+		struct fake_container *c = &k->container[i];
+		uint32_t at = fake_type1_find(c, iova);
+
+		if (at < c->nr && c->map[at].iova == iova)
+			fake_type1_remove(c, at, 1);
+	}
+	fake_leave();
+}

@@ -13,6 +13,7 @@ VM_NVME0=0000:00:03.0 VM_NVME1=0000:00:04.0
 # shellcheck disable=SC2034
 VM_PAIR0=0000:00:11.0 VM_PAIR1=0000:00:11.1 VM_NIC=0000:00:10.0
 # shellcheck disable=SC2034
+VM_PEER_NIC=0000:00:12.0
 VM_HP0=0000:01:00.0 VM_HP1=0000:02:00.0 VM_HP2=0000:03:00.0 VM_HP3=0000:04:00.0
 
 vm_fail() {
@@ -185,6 +186,8 @@ host() {
 vm_main() {
 	# shellcheck disable=SC2034
 	nvme_rw=${SLUICE_BUILD:?is set by vmtest}/examples/nvme_rw/nvme_rw
+	# shellcheck disable=SC2034
+	e1000e_echo=$SLUICE_BUILD/examples/e1000e_echo/e1000e_echo
 	case $1 in
 	guest) guest ;;
 	host) host ;;
