@@ -6,7 +6,7 @@
  */
 #include "e1000e.h"
 #include "e1000e_spec.h"
-#include "../nvme_rw/pci.h"
+#include "pci.h"
 
 #include <errno.h>
 #include <linux/vfio.h>

@@ -237,10 +237,12 @@ static int identify(struct rig *r)
 
 	printf("model      %s\nserial     %s\nfirmware   %s\n"
 	       "nvme       %u.%u\nblocks     %" PRIu64 "\nblock-size %u\n"
-	       "max-transfer %u\n",
+	       "max-transfer %u\nqueues     %u\ndepth      %u\n"
+	       "data       %s\n",
 	       i->model, i->serial, i->firmware, i->version >> 16,
 	       i->version >> 8 & 0xff, i->nr_blocks, i->block_size,
-	       i->max_transfer);
+	       i->max_transfer, i->max_queues, i->max_depth,
+	       i->sgl ? "SGLs" : "PRPs");
 	return 0;
 }
 
@@ -282,8 +284,8 @@ static bool check_args(struct args *a, int (**ret_simple)(struct rig *),
 int main(int argc, char **argv)
 {
 	int (*run)(struct rig *) = NULL;
-	/* A test or two needs a second queue; it costs a few pages. */
-	const struct nvme_cfg cfg = {.nr_queues = 2};
+	/* One command at a time; a test needs a second queue. */
+	const struct nvme_cfg cfg = {.nr_queues = 2, .depth = 2};
 	struct args args = {0};
 	struct rig rig;
 	bool two;

@@ -92,8 +92,8 @@ static int alloc_memory(struct nvme *n, struct sluice_domain *domain)
 
 	info->depth = within(n->cfg.depth, DEPTH, info->max_depth);
 	info->nr_queues = within(n->cfg.nr_queues, 1, info->max_queues);
-	cfg.size = PAGE + queue_bytes(ADMIN_SLOTS) +
-	           info->nr_queues * queue_bytes(info->depth);
+	cfg.size = PAGE + queue_bytes(ADMIN_SLOTS, false) +
+	           info->nr_queues * queue_bytes(info->depth, true);
 	/* A huge page for less than half of one would be a waste. */
 	cfg.no_huge = cfg.size < 1u << 20;
 	rc = sluice_arena_create(domain, &cfg, &n->arena);
@@ -102,7 +102,7 @@ static int alloc_memory(struct nvme *n, struct sluice_domain *domain)
 	if (rc)
 		return fail(rc, "%s: no DMA memory for the queues: %s: %s",
 		            n->bdf, sluice_errname(rc), sluice_last_error());
-	return queue_init(&n->admin, &n->regs, n->arena, 0, ADMIN_SLOTS);
+	return queue_init(&n->admin, &n->regs, n->arena, 0, ADMIN_SLOTS, false);
 }
 
 /* Identify's strings are padded with blanks, without a zero. */
@@ -192,7 +192,7 @@ static int create_queues(struct nvme *n)
 		q->nvme = n;
 		q->to_lose = n->cfg.lose_every;
 		rc = queue_init(&q->ring, &n->regs, n->arena, (uint16_t)(i + 1),
-		                n->info.depth);
+		                n->info.depth, true);
 		if (rc == 0)
 			rc = admin_create_queue(n, q);
 	}

@@ -28,14 +28,20 @@ static uint64_t cq_bytes(uint16_t nr_slots)
 	return pages((nr_slots + 1ull) * sizeof(struct nvme_completion));
 }
 
-uint64_t queue_bytes(uint16_t nr_slots)
+static uint64_t list_bytes(uint16_t nr_slots, bool data)
+{
+	return data ? (uint64_t)nr_slots * PAGE : 0;
+}
+
+uint64_t queue_bytes(uint16_t nr_slots, bool data)
 {
 	return sq_bytes(nr_slots) + cq_bytes(nr_slots) +
-	       (uint64_t)nr_slots * PAGE;
+	       list_bytes(nr_slots, data);
 }
 
 int queue_init(struct queue *q, const struct regs *regs,
-               struct sluice_arena *arena, uint16_t id, uint16_t nr_slots)
+               struct sluice_arena *arena, uint16_t id, uint16_t nr_slots,
+               bool data)
 {
 	int rc;
 
@@ -53,8 +59,8 @@ int queue_init(struct queue *q, const struct regs *regs,
 	if (rc == 0)
 		rc = sluice_arena_alloc(arena, cq_bytes(nr_slots), PAGE,
 		                        &q->cq_buf);
-	if (rc == 0)
-		rc = sluice_arena_alloc(arena, (uint64_t)nr_slots * PAGE, PAGE,
+	if (rc == 0 && data)
+		rc = sluice_arena_alloc(arena, list_bytes(nr_slots, data), PAGE,
 		                        &q->lists);
 	if (rc)
 		return fail(rc, "no DMA memory for a queue: %s: %s",

@@ -32,7 +32,7 @@ struct queue {
 	struct nvme_command *sq;
 	const struct nvme_completion *cq;
 	struct sluice_buf sq_buf, cq_buf;
-	struct sluice_buf lists; /* a page for each slot */
+	struct sluice_buf lists; /* a page for each slot, or none */
 	struct queue_slot *slot;
 	uint16_t *free; /* stack of free slots */
 	uint16_t nr_free;
@@ -45,12 +45,14 @@ struct queue {
 	uint16_t phase; /* of completions not read yet */
 };
 
-/* Bytes of arena that a queue of this many slots takes. */
-uint64_t queue_bytes(uint16_t nr_slots);
+/* Bytes of arena that a queue of this many slots takes. Without data there are
+ * no lists. */
+uint64_t queue_bytes(uint16_t nr_slots, bool data);
 
 /* Memory from the arena; 0 or -errno with a line printed. */
 int queue_init(struct queue *q, const struct regs *regs,
-               struct sluice_arena *arena, uint16_t id, uint16_t nr_slots);
+               struct sluice_arena *arena, uint16_t id, uint16_t nr_slots,
+               bool data);
 void queue_fini(struct queue *q);
 
 /* The rings as new, every slot free. Only while the controller does not use

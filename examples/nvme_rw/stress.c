@@ -206,7 +206,7 @@ static void start(struct worker *w)
 		return;
 	fail(0, "no thread: %s: raise 'ulimit -u'", strerror(rc));
 	slot_error(w, NULL, -ENODEV);
-	w->done = true;
+	atomic_store_explicit(&w->done, true, memory_order_release);
 }
 
 /* What goes on beside the I/O, until the last thread is done. */

@@ -285,14 +285,15 @@ static int with_reader(struct rig *r, uint8_t *va, const sluice_iova_t iova[2])
 	        .buf = va + PAGE,
 	        .iova = iova[1],
 	};
-	int rc = -pthread_create(&live.thread, NULL, read_on, &live);
+	int rc = -pthread_create(&live.thread, NULL, read_on, &live), bad;
 
 	if (rc)
 		return fail(rc, "no thread");
 	rc = trap_steps(r, &live, va, iova);
 	atomic_store_explicit(&live.stop, true, memory_order_relaxed);
 	pthread_join(live.thread, NULL);
-	return rc ? rc : live.bad;
+	bad = atomic_load_explicit(&live.bad, memory_order_relaxed);
+	return rc ? rc : bad;
 }
 
 int trap_test(struct rig *r)

@@ -92,7 +92,7 @@ limited() {
 }
 
 memlock() {
-	# 32 KiB of queues do not fit 16 KiB.
+	# 44 KiB of queues do not fit 16 KiB.
 	vm_run 1 limited 16 "$nvme_rw" $VM_NVME0 identify
 	vm_says RLIMIT_MEMLOCK ENOMEM 'ulimit -l'
 	# They fit 64 KiB, but not with a buffer of 512 KiB.

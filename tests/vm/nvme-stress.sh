@@ -21,6 +21,8 @@ number() {
 
 guest() {
 	vm_bind vfio-pci $VM_NVME0
+	vm_run 0 "$nvme_rw" $VM_NVME0 identify
+	vm_says 'queues     4' 'data       SGLs'
 	# Sleeping: on an emulated machine of two processors, threads that poll
 	# take them from the thread that makes the calls, which is 2-3 times as
 	# slow.
@@ -45,9 +47,9 @@ guest() {
 	journal=$TMPDIR/journal
 	stress --ios 2000 --depth 16 --irq --journal "$journal"
 	vm_run 0 "$nvme_rw" $VM_NVME0 stress --check --irq --journal "$journal"
-	vm_run 0 "$nvme_rw" $VM_NVME0 write 0 --pattern 1 --blocks 32768
+	vm_run 0 "$nvme_rw" $VM_NVME0 write 0 --pattern 1234567 --blocks 32768
 	vm_run 1 "$nvme_rw" $VM_NVME0 stress --check --irq --journal "$journal"
-	[ "$(number wrong-bytes)" -gt 100000 ] ||
+	[ "$(number wrong-bytes)" -gt 1000000 ] ||
 		vm_fail "wrong bytes were not seen"
 	vm_no_faults
 }
