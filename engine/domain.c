@@ -14,6 +14,8 @@
 #define DEFAULT_TLB 1024
 #define DEFAULT_WALK 8192
 #define DEFAULT_INFLIGHT 1024
+#define MAX_BATCH_US 1000000u
+#define MAX_BATCH 256u
 #define DOMAIN_FLAGS                                                           \
 	(SLUICE_DOMAIN_CALLER_IOVA | SLUICE_DOMAIN_VA_LOOKUP |                 \
 	 SLUICE_DOMAIN_REVIVE | SLUICE_DOMAIN_NO_REVIVE)
@@ -42,6 +44,20 @@ static int check_pow2(const char *what, uint32_t *v, uint32_t dflt,
 		return msg_fmt(-EINVAL,
 		               "%s is %u; use a power of two from %u to %u",
 		               what, *v, min, max);
+	return 0;
+}
+
+static int check_batch(const struct sluice_domain_cfg *cfg)
+{
+	if (cfg->batch_us > MAX_BATCH_US &&
+	    cfg->batch_us != SLUICE_BATCH_NO_WAIT)
+		return msg_fmt(-EINVAL,
+		               "batch_us is %u; at most %u, or "
+		               "SLUICE_BATCH_NO_WAIT",
+		               cfg->batch_us, MAX_BATCH_US);
+	if (cfg->batch_max > MAX_BATCH)
+		return msg_fmt(-EINVAL, "batch_max is %u; at most %u",
+		               cfg->batch_max, MAX_BATCH);
 	return 0;
 }
 
@@ -91,7 +107,7 @@ static int check_cfg(struct sluice_domain_cfg *cfg)
 		cfg->lazy_bytes = 16u << 20;
 	if (cfg->lazy_us == 0)
 		cfg->lazy_us = 1000;
-	return 0;
+	return check_batch(cfg);
 }
 
 static int copy_reserved(struct sluice_domain_cfg *cfg)
@@ -174,9 +190,16 @@ static int domain_init(struct sluice_domain *d)
 	if (rc)
 		return rc;
 	if (cfg->backend == SLUICE_BACKEND_VFIO_TYPE1 && !d->be)
-		return be_type1_create(d->engine->cfg.log,
-		                       d->engine->cfg.log_ctx, &d->be);
-	return d->be ? 0 : aperture_init(d);
+		rc = be_type1_create(d->engine->cfg.log, d->engine->cfg.log_ctx,
+		                     &d->be);
+	if (rc)
+		return rc;
+	if (!d->be)
+		return aperture_init(d);
+	d->be->ops->tune(d->be, cfg->batch_us, cfg->batch_max,
+	                 d->engine->cfg.no_io_uring ? UINT64_MAX
+	                                            : cfg->prefault_bytes);
+	return 0;
 }
 
 /* Nothing depends on the answer yet: no kernel has given it. */

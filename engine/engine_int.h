@@ -99,6 +99,7 @@ struct pend {
 	int32_t result;
 	uint8_t flags; /* PEND_* */
 	uint8_t state; /* enum pend_state */
+	uint16_t req;  /* PEND_AT_BACKEND: the lane's request */
 };
 /* For each of some numbers that pages share, by their low bits, the ticket of
  * the last unmap of such a page: a quick "no" for a map whose IOVA the caller
@@ -188,6 +189,7 @@ struct sluice_view {
 	uint32_t nr_rings;
 	uint32_t nr_maps_inflight; /* at the backend */
 	int32_t burst_result; /* of the parts with PEND_MORE that have ended */
+	uint32_t nr_recalled; /* unmaps that are there for nothing */
 	/* Tickets of unmaps that the kernel refused: they never pass. When the
 	 * list is full, none from its last entry on does. */
 	uint32_t nr_refused;
@@ -218,6 +220,8 @@ struct lane_kernel {
 	uint32_t nr_free;
 	uint32_t nr_req;
 	struct lane_events events;
+	uint32_t nr_unmaps;  /* at backends */
+	uint32_t vain_polls; /* in a row, nothing was submitted between */
 };
 
 #define FAULTS_MAX 256u
@@ -348,7 +352,12 @@ int kernel_map(struct sluice_view *view, const struct map_args *args,
  * slots are free when the ticket has passed. */
 void ring_map_done(struct sluice_ring *ring, uint64_t iova, uint64_t len,
                    bool mapped, uint64_t ticket);
-bool kernel_unmap(struct sluice_view *view, uint64_t pend);
+/* Hands the unmaps [from, to) over. Returns the first that did not fit. */
+uint64_t kernel_unmap(struct sluice_view *view, uint64_t from, uint64_t to);
+/* Calls back an unmap that was handed over, for leaves to be written again.
+ * False: the backend is at it, or there is no memory for them. */
+bool kernel_recall(struct sluice_view *view, struct pend *p,
+                   const struct be_seg *seg);
 uint32_t kernel_reap(struct sluice_lane *lane, struct sluice_completion *out,
                      uint32_t max, bool drop);
 /* Does [iova, last] begin and end with whole mappings? */

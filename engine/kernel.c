@@ -59,6 +59,8 @@ void lane_kernel_destroy(struct lane_kernel *k)
 	free(k);
 }
 
+#define RECALLED UINT64_MAX /* for a request's pend: it has none any more */
+
 static struct lane_req *req_get(struct lane_kernel *k)
 {
 	return k->nr_free ? &k->req[k->free[--k->nr_free]] : NULL;
@@ -74,6 +76,7 @@ static bool submit_one(struct sluice_view *view, struct lane_req *req)
 	struct backend *be = view->domain->be;
 	struct be_req *one = &req->be;
 
+	view->lane->kernel->vain_polls = 0;
 	return be->ops->submit(be, &one, 1) == 1;
 }
 
@@ -96,18 +99,16 @@ static void fill_segs(struct be_req *be, const struct map_args *args)
 }
 
 /* Tables first: once the kernel has mapped, writing leaves must not fail. */
-static int populate(struct sluice_view *view, const struct be_req *be)
+static int populate(struct sluice_view *view, uint64_t at,
+                    const struct be_seg *seg, uint32_t nr)
 {
-	uint64_t at = be->iova;
-
-	for (uint32_t i = 0; i < be->nr_seg; i++) {
+	for (uint32_t i = 0; i < nr; i++) {
 		int rc = pt_populate(view->pt, &view->lane->pc, at,
-		                     at + be->seg[i].len - 1, be->seg[i].va);
+		                     at + seg[i].len - 1, seg[i].va);
 
 		if (rc == 0 && view->domain->rev)
 			rc = pt_populate(view->domain->rev, &view->lane->pc,
-			                 be->seg[i].va,
-			                 be->seg[i].va + be->seg[i].len - 1,
+			                 seg[i].va, seg[i].va + seg[i].len - 1,
 			                 at);
 		if (rc == -ENOMEM)
 			return msg_lit(rc, "the limit of page-table memory is "
@@ -115,7 +116,7 @@ static int populate(struct sluice_view *view, const struct be_req *be)
 		if (rc)
 			return msg_lit(rc, "the domain's table format cannot "
 			                   "express this address");
-		at += be->seg[i].len;
+		at += seg[i].len;
 	}
 	return 0;
 }
@@ -150,7 +151,7 @@ int kernel_map(struct sluice_view *view, const struct map_args *args,
 	req->be.iova = iova;
 	req->be.len = args->len;
 	fill_segs(&req->be, args);
-	rc = populate(view, &req->be);
+	rc = populate(view, iova, req->be.seg, req->be.nr_seg);
 	if (unlikely(rc))
 		goto fail;
 	if (unlikely(!submit_one(view, req))) {
@@ -168,23 +169,68 @@ fail:
 	return rc;
 }
 
-bool kernel_unmap(struct sluice_view *view, uint64_t pend)
+static struct lane_req *unmap_req(struct sluice_view *view, uint64_t pend)
 {
-	const struct pend *p = &view->pend[pend & view->pend_mask];
+	struct pend *p = &view->pend[pend & view->pend_mask];
 	struct lane_req *req = req_get(view->lane->kernel);
 
 	if (!req)
-		return false;
+		return NULL;
 	req->view = view;
 	req->pend = pend;
 	req->be.op = BE_UNMAP;
 	req->be.iova = p->iova;
 	req->be.len = p->len;
 	req->be.nr_seg = 0;
-	if (submit_one(view, req))
-		return true;
-	req_put(view->lane->kernel, req);
-	return false;
+	st_rlx(&req->be.state, BE_QUEUED);
+	/* Should it not fit, it is overwritten. */
+	p->req = (uint16_t)req->be.id;
+	p->state = PEND_AT_BACKEND;
+	return req;
+}
+
+#define UNMAPS_AT_ONCE 32
+
+uint64_t kernel_unmap(struct sluice_view *view, uint64_t from, uint64_t to)
+{
+	struct lane_kernel *k = view->lane->kernel;
+	struct backend *be = view->domain->be;
+	struct be_req *req[UNMAPS_AT_ONCE];
+	struct lane_req *r;
+	uint32_t n = 0, sent;
+
+	while (n < UNMAPS_AT_ONCE && from + n != to) {
+		r = unmap_req(view, from + n);
+		if (!r)
+			break;
+		req[n++] = &r->be;
+	}
+	if (n == 0)
+		return from;
+	/* In one go: what belongs together is found together. */
+	sent = be->ops->submit(be, req, n);
+	k->nr_unmaps += sent;
+	k->vain_polls = 0;
+	while (n > sent) {
+		r = &k->req[req[--n]->id];
+		view->pend[r->pend & view->pend_mask].state = PEND_WAITS;
+		req_put(k, r);
+	}
+	return from + sent;
+}
+
+bool kernel_recall(struct sluice_view *view, struct pend *p,
+                   const struct be_seg *seg)
+{
+	struct lane_req *req = &view->lane->kernel->req[p->req];
+
+	if (populate(view, p->iova, seg, 1) || !be_cancel(&req->be))
+		return false;
+	/* The request is still on its way, and holds the view up. */
+	req->pend = RECALLED;
+	view->nr_recalled++;
+	p->state = PEND_DONE;
+	return true;
 }
 
 /* The kernel has the mapping: now translations may see it. If the kernel
@@ -220,6 +266,42 @@ static int map_done(struct sluice_view *view, struct lane_req *req, int res)
 	return res;
 }
 
+static void unmap_done(struct sluice_view *view, const struct lane_req *req,
+                       int res)
+{
+	struct pend *p = &view->pend[req->pend & view->pend_mask];
+
+	if (req->pend == RECALLED) {
+		view->nr_recalled--;
+		return;
+	}
+	p->result = res;
+	p->state = PEND_DONE;
+	if (res)
+		ctr_add(&view->st.unmap_failures, 1);
+}
+
+/* A lane that polls and finds nothing, and has nothing but unmaps at backends,
+ * waits for them. A poll or two in vain are no sign of that. */
+#define VAIN_POLLS 4
+
+static noinline void hurry(struct sluice_lane *lane)
+{
+	for (uint32_t i = 0; i < lane->nr_views; i++) {
+		const struct sluice_view *view = lane->views[i];
+		struct backend *be = view->domain->be;
+
+		if (be &&
+		    (view->passed != view->submitted || view->nr_recalled))
+			be->ops->hurry(be);
+	}
+}
+
+static inline bool only_unmaps(const struct lane_kernel *k)
+{
+	return k->nr_unmaps && k->nr_req - k->nr_free == k->nr_unmaps;
+}
+
 uint32_t kernel_reap(struct sluice_lane *lane, struct sluice_completion *out,
                      uint32_t max, bool drop)
 {
@@ -229,6 +311,8 @@ uint32_t kernel_reap(struct sluice_lane *lane, struct sluice_completion *out,
 	uint32_t nr = fabric_reap(k->port, cqe, room);
 	uint32_t n = 0;
 
+	if (nr == 0 && room && only_unmaps(k) && ++k->vain_polls == VAIN_POLLS)
+		hurry(lane);
 	for (uint32_t i = 0; i < nr; i++) {
 		struct lane_req *req;
 		struct sluice_view *view;
@@ -241,13 +325,8 @@ uint32_t kernel_reap(struct sluice_lane *lane, struct sluice_completion *out,
 		req = &k->req[cqe[i].id];
 		view = req->view;
 		if (req->be.op == BE_UNMAP) {
-			struct pend *p =
-			        &view->pend[req->pend & view->pend_mask];
-
-			p->result = cqe[i].res;
-			p->state = PEND_DONE;
-			if (p->result)
-				ctr_add(&view->st.unmap_failures, 1);
+			k->nr_unmaps--;
+			unmap_done(view, req, cqe[i].res);
 		} else {
 			int res = map_done(view, req, cqe[i].res);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define DEFAULT_REQUESTS 1024
+/* struct pend names a request in 16 bits. */
 #define MAX_REQUESTS (1u << 14)
 
 /* So many views are polled whether they have work or not. Of more, those that

@@ -125,15 +125,15 @@ int64_t revive_unmap(struct sluice_view *view, uint64_t iova, uint64_t last)
 	return rest > 0 ? n + rest : n;
 }
 
-/* The unmap waits, it has the mapping to itself, and the request can have its
- * IOVA. */
+/* The unmap waits, here or at the backend, it has the mapping to itself, and
+ * the request can have its IOVA. */
 static bool fits(const struct sluice_view *view, const struct pend *p,
                  const struct sluice_map_req *req)
 {
 	uint64_t last = p->iova + p->len - 1;
 
 	if (p->len != req->len || p->flags & PEND_STAYS ||
-	    p->state != PEND_WAITS)
+	    p->state == PEND_DONE)
 		return false;
 	if (req->flags & ~(SLUICE_MAP_32BIT | SLUICE_MAP_COMPACT) ||
 	    (req->flags & SLUICE_MAP_32BIT && last > UINT32_MAX) ||
@@ -149,7 +149,7 @@ bool revive_map(struct sluice_view *view, const struct sluice_map_req *req,
 	struct revive_slot *s =
 	        revive_find(view->revive, req->va, req->prot, view->passed);
 	const struct be_seg seg = {req->va, req->len};
-	bool undone = false;
+	bool undone = false, recalled;
 	struct pend *p;
 
 	if (!s)
@@ -157,9 +157,20 @@ bool revive_map(struct sluice_view *view, const struct sluice_map_req *req,
 	p = &view->pend[s->pend & view->pend_mask];
 	if (!fits(view, p, req))
 		return false;
-	/* Without memory for the VA side: the ordinary way says so. */
-	if (map_leaves(view, p->iova, &seg, 1, req->prot, &undone))
+	recalled = p->state == PEND_AT_BACKEND;
+	if (recalled && !kernel_recall(view, p, &seg))
 		return false;
+	if (map_leaves(view, p->iova, &seg, 1, req->prot, &undone)) {
+		/* Without memory for the VA side: the ordinary way says so.
+		 * The tables of what was recalled are there, so this was a
+		 * caller who used an IOVA that is not his. Nobody unmaps there
+		 * now: the ticket must not pass, nor the IOVA be used. */
+		if (recalled) {
+			p->flags |= PEND_STAYS;
+			p->result = -EIO;
+		}
+		return false;
+	}
 #ifndef SLUICE_MUTANT_REVIVE_FREES /* tests/engine: must be caught */
 	p->flags |= PEND_STAYS;
 #endif

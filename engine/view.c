@@ -16,7 +16,8 @@ static inline bool no_unmaps(const struct sluice_view *view)
 
 bool view_idle(const struct sluice_view *view)
 {
-	return no_unmaps(view) && view->nr_maps_inflight == 0;
+	return no_unmaps(view) && view->nr_maps_inflight == 0 &&
+	       view->nr_recalled == 0;
 }
 
 void pend_filter_add_many(struct sluice_view *view, uint64_t iova, uint64_t len)
@@ -228,27 +229,45 @@ static void end_done(struct sluice_view *view, uint64_t to)
 		exposure_level(&view->exposure, entries, pages, nr);
 }
 
+/* To the backend, but for those that came back. */
+static noinline uint64_t hand_over(struct sluice_view *view, uint64_t from,
+                                   uint64_t to)
+{
+	while (from != to) {
+		uint64_t i = from, sent;
+
+		while (i != to &&
+		       !(view->pend[i & view->pend_mask].flags & PEND_STAYS))
+			i++;
+		while (from != i) {
+			sent = kernel_unmap(view, from, i);
+			if (sent == from)
+				return from;
+			from = sent;
+		}
+		for (; i != to; i++) {
+			struct pend *p = &view->pend[i & view->pend_mask];
+
+			if (!(p->flags & PEND_STAYS))
+				break;
+			p->state = PEND_DONE;
+		}
+		from = i;
+	}
+	return from;
+}
+
 /* Moves unmaps on whose ticket in the log has passed: to the backend, or
  * straight to the end. */
 static void advance(struct sluice_view *view)
 {
 	uint64_t i = view->submitted;
 
-	for (; i != view->posted; i++) {
-		struct pend *p = &view->pend[i & view->pend_mask];
-
-		if (!log_has_passed(view, p->log_seq))
-			break;
-		if (unlikely(view->domain->be)) {
-			if (p->flags & PEND_STAYS) {
-				p->state = PEND_DONE;
-			} else {
-				if (!kernel_unmap(view, i))
-					break;
-				p->state = PEND_AT_BACKEND;
-			}
-		}
-	}
+	while (i != view->posted &&
+	       log_has_passed(view, view->pend[i & view->pend_mask].log_seq))
+		i++;
+	if (unlikely(view->domain->be))
+		i = hand_over(view, view->submitted, i);
 	view->submitted = i;
 	if (view->passed != i)
 		end_done(view, i);

@@ -104,6 +104,7 @@ struct bench_worker {
 	uint64_t *addr, *oa;
 	int64_t *got;
 	uint64_t outstanding; /* completions promised and not seen */
+	uint64_t maps_due;    /* of these, those of maps */
 	int bad;              /* first error of a completion */
 	char why[512];        /* and what to do about it */
 	char error[640];

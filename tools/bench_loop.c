@@ -76,6 +76,8 @@ static void reap(struct bench_worker *w)
 			if (c[i].op == SLUICE_OP_UNMAP)
 				hist_add(&w->times[BENCH_OURS].op[BENCH_TICKET],
 				         ticks_ps(t, c[i].cookie, now), 1);
+			else
+				w->maps_due--;
 		}
 	} while (n == ROOM);
 }
@@ -207,9 +209,11 @@ static ALWAYS_INLINE int map_batch(struct bench_worker *w, struct how_to h,
 		if (rc < 0)
 			return bench_error(w, "map", rc);
 		w->outstanding += (uint64_t)rc;
+		w->maps_due += (uint64_t)rc;
 	}
-	/* A kernel mapping is there when its completion says so. */
-	while (kernel && h.how < HOW_ARENA && w->outstanding && !w->bad)
+	/* A kernel mapping is there when its completion says so; nobody waits
+	 * for the unmaps of before. */
+	while (kernel && h.how < HOW_ARENA && w->maps_due && !w->bad)
 		reap(w);
 	ps = ticks_ps(t, start, ticks_now(t));
 	w->map_ps[from] = ps;

@@ -163,10 +163,11 @@ static int do_thread_create(pthread_t *ret, void *(*run)(void *), void *arg)
 	return -pthread_create(ret, NULL, run, arg);
 }
 
-static int do_futex(au32 *word, int op, uint32_t val)
+static int do_futex(au32 *word, int op, uint32_t val,
+                    const struct timespec *timeout)
 {
 	return result((int)syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG,
-	                           val, NULL, NULL, 0));
+	                           val, timeout, NULL, 0));
 }
 
 /* ---- liburing ---- */

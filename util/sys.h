@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "util/atomics.h"
 
@@ -57,8 +58,10 @@ struct sys_table {
 
 	/* ---- threads ---- */
 	int (*thread_create)(pthread_t *ret, void *(*run)(void *), void *arg);
-	/* FUTEX_WAIT or FUTEX_WAKE, private to the process. */
-	int (*futex)(au32 *word, int op, uint32_t val);
+	/* FUTEX_WAIT or FUTEX_WAKE, private to the process. timeout: of a wait,
+	 * from now on; NULL for none. */
+	int (*futex)(au32 *word, int op, uint32_t val,
+	             const struct timespec *timeout);
 
 	/* ---- liburing ---- */
 	/* Its shared memory is absent in a child. */

@@ -88,20 +88,48 @@ struct be_seg {
 	uint64_t len;
 };
 
+/* An unmap may be called back until the backend takes it. */
+enum be_state { BE_QUEUED, BE_TAKEN, BE_CANCELLED };
+
 /* One request in flight. Owned by the lane before submit and after its
- * completion, by the backend in between. Requests in flight together must not
- * overlap: nothing orders them. */
+ * completion, by the backend in between, but for the state. Requests that touch
+ * each other take effect in the order in which they were submitted. */
 struct be_req {
 	enum be_op op;
 	uint32_t prot; /* SLUICE_READ | SLUICE_WRITE */
 	uint64_t iova;
 	uint64_t len;    /* whole range */
 	uint32_t nr_seg; /* maps: segs, in IOVA order, sum of len */
-	uint32_t reserved;
+	au32 state;      /* enum be_state */
 	struct be_seg *seg;
 	struct fabric_port *port;
 	uint64_t id; /* comes back in the completion; below 2^63 */
 };
+
+static inline bool be_touch(const struct be_req *a, const struct be_req *b)
+{
+	return a->iova - b->iova < b->len || b->iova - a->iova < a->len;
+}
+
+/* The lane and the backend decide by one compare-and-swap each who has an
+ * unmap: of one word all threads see one order, and neither side passes on
+ * anything but the answer, so both are relaxed. Each backend asks before it
+ * does anything that an unmap asks for; false: nothing is to be done, and the
+ * completion is a success. */
+static inline bool be_take(struct be_req *req)
+{
+	uint32_t state = BE_QUEUED;
+
+	return cas_rlx(&req->state, &state, BE_TAKEN) || state == BE_TAKEN;
+}
+
+/* Lane. True: the mapping stays what it was; the completion comes as ever. */
+static inline bool be_cancel(struct be_req *req)
+{
+	uint32_t state = BE_QUEUED;
+
+	return cas_rlx(&req->state, &state, BE_CANCELLED);
+}
 
 /* ---- backend ---- */
 
@@ -146,6 +174,12 @@ struct backend_ops {
 	/* Control: does the kernel take requests on the backend's descriptor
 	 * from an io_uring (IORING_OP_URING_CMD)? 0, or -errno: why not. */
 	int (*uring_cmd)(struct backend *be);
+	/* Lane: nothing is left to do but wait for unmaps that were submitted;
+	 * they shall not wait for company. */
+	void (*hurry)(struct backend *be);
+	/* Control, before the first request: sluice_domain_cfg's. */
+	void (*tune)(struct backend *be, uint32_t batch_us, uint32_t batch_max,
+	             uint64_t prefault_bytes);
 	/* Any thread. */
 	uint64_t (*mappings_left)(struct backend *be);
 	void (*counters)(struct backend *be, struct be_counters *ret);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <linux/vfio.h>
 
+#define PREFAULT (UINT64_C(4) << 20) /* see docs/decisions/0014 */
 #define CONTAINER "/dev/vfio/vfio"
 
 static void t1_warn(struct t1 *t1, const char *what, int rc)
@@ -246,6 +247,16 @@ static int t1_uring_cmd(struct backend *be)
 	return fabric_uring_cmd(((struct t1 *)be)->fd, VFIO_GET_API_VERSION);
 }
 
+static void t1_tune(struct backend *be, uint32_t batch_us, uint32_t batch_max,
+                    uint64_t prefault_bytes)
+{
+	struct t1 *t1 = (struct t1 *)be;
+
+	st_rlx(&t1->batch_us, batch_us);
+	st_rlx(&t1->batch_max, batch_max ? batch_max : T1_BATCH);
+	st_rlx(&t1->prefault_bytes, prefault_bytes ? prefault_bytes : PREFAULT);
+}
+
 static uint64_t t1_mappings_left(struct backend *be)
 {
 	return ld_rlx(&((struct t1 *)be)->shown_left);
@@ -297,6 +308,8 @@ static const struct backend_ops t1_ops = {
         .destroy = t1_destroy,
         .submit = t1_submit,
         .uring_cmd = t1_uring_cmd,
+        .hurry = t1_hurry,
+        .tune = t1_tune,
         .mappings_left = t1_mappings_left,
         .counters = t1_counters,
         .budget = t1_budget,
@@ -357,6 +370,7 @@ int be_type1_create(void (*log)(void *ctx, enum sluice_log_level level,
 	t1->log = log;
 	t1->log_ctx = log_ctx;
 	t1->fd = -1;
+	t1_tune(&t1->be, 0, 0, 0);
 	t1_set_left(t1, UINT64_MAX);
 	pthread_mutex_init(&t1->lock, NULL);
 	rc = open_container(t1);

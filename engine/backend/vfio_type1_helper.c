@@ -2,17 +2,17 @@
 /*
  * The helper: one thread per container that makes the ioctls which lanes may
  * not make. Lanes put pointers on a queue; the helper drains it in batches and
- * posts each request's own result. Knows queue, batch and sleep; what a batch
- * costs in kernel calls is vfio_type1_map.c's.
+ * posts each request's own result. Knows queue, turn and sleep; what becomes of
+ * a batch is vfio_type1_batch.c's.
  */
 #include "engine/backend/vfio_type1_int.h"
 
-#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <linux/futex.h>
 
-#define SPIN_NS 30000 /* a futex round trip is about this long */
+#define SPIN_NS 30000  /* a futex round trip is about this long */
+#define LOOK_NS 200000 /* between two looks at what is being faulted in */
 
 /* Dekker on one word with nothing but read-modify-writes: of a lane's and the
  * helper's, the later one sees what the earlier did before. Either the lane
@@ -21,7 +21,7 @@
 static void wake(struct t1 *t1)
 {
 	if (xchg_acqrel(&t1->asleep, 0))
-		(void)sys->futex(&t1->asleep, FUTEX_WAKE, 1);
+		(void)sys->futex(&t1->asleep, FUTEX_WAKE, 1, NULL);
 }
 
 uint32_t t1_submit(struct backend *be, struct be_req *const *req, uint32_t n)
@@ -34,14 +34,40 @@ uint32_t t1_submit(struct backend *be, struct be_req *const *req, uint32_t n)
 	return k;
 }
 
-static bool called(struct t1 *t1)
+void t1_hurry(struct backend *be)
 {
-	return !mpsc_empty(t1->queue) || ld_acq(&t1->stop);
+	struct t1 *t1 = (struct t1 *)be;
+
+	st_rel(&t1->hurry, 1); /* pairs with the exchange in turn */
+	wake(t1);
 }
 
-static void nap(struct t1 *t1)
+static bool called(struct t1 *t1)
 {
-	uint64_t until = clock_ns() + SPIN_NS;
+	return !mpsc_empty(t1->queue) || ld_rlx(&t1->hurry) ||
+	       ld_acq(&t1->stop);
+}
+
+/* False: it is time. */
+static bool sleep_until(struct t1 *t1, uint64_t due)
+{
+	uint64_t now = due == UINT64_MAX ? 0 : clock_ns();
+	struct timespec ts = {
+	        .tv_sec = (time_t)((due - now) / 1000000000u),
+	        .tv_nsec = (long)((due - now) % 1000000000u),
+	};
+
+	if (due <= now)
+		return false;
+	(void)sys->futex(&t1->asleep, FUTEX_WAIT, 1,
+	                 due == UINT64_MAX ? NULL : &ts);
+	return true;
+}
+
+/* Until somebody calls, at most until due. */
+static void nap(struct t1 *t1, uint64_t due)
+{
+	uint64_t until = min_u64(due, clock_ns() + SPIN_NS);
 
 	do {
 		for (int i = 0; i < 32; i++) {
@@ -52,7 +78,8 @@ static void nap(struct t1 *t1)
 	} while (clock_ns() < until);
 	xchg_acqrel(&t1->asleep, 1); /* pairs with wake */
 	while (!called(t1) && ld_acq(&t1->asleep))
-		(void)sys->futex(&t1->asleep, FUTEX_WAIT, 1);
+		if (!sleep_until(t1, due))
+			break;
 	xchg_acqrel(&t1->asleep, 0); /* pairs with wake */
 }
 
@@ -70,51 +97,63 @@ void t1_unlock(struct t1 *t1)
 	pthread_mutex_unlock(&t1->lock);
 }
 
-/* Unmaps first: they return budget, and nothing orders requests in flight. */
-static void run_batch(struct t1 *t1, struct be_req *const *req, uint32_t n,
-                      int32_t *res)
+static void post(struct t1 *t1)
 {
-	struct t1_cut cut[T1_BATCH];
-	uint32_t nr_cut = 0;
+	struct t1_batch *b = &t1->batch;
 
-	for (uint32_t i = 0; i < n; i++) {
-		struct t1_cut *c = &cut[nr_cut];
+	for (uint32_t i = 0; i < b->nr_done; i++) {
+		const struct be_req *req = b->done[i].req;
 
-		res[i] = -EINVAL;
-		if (req[i]->op != BE_UNMAP)
-			continue;
-		*c = (struct t1_cut){.iova = req[i]->iova, .pos = i};
-		if (range_last(c->iova, req[i]->len, &c->last))
-			nr_cut++;
+		fabric_post(t1->source, req->port, req->id, b->done[i].res);
 	}
-	t1_unmap(t1, cut, nr_cut);
-	for (uint32_t i = 0; i < nr_cut; i++)
-		res[cut[i].pos] = cut[i].res;
-	for (uint32_t i = 0; i < n; i++)
-		if (req[i]->op == BE_MAP)
-			res[i] = t1_map(t1, req[i]->iova, req[i]->seg,
-			                req[i]->nr_seg, req[i]->prot);
+	if (b->nr_done)
+		fabric_flush(t1->source);
+	b->nr_done = 0;
 }
 
-static bool drain(struct t1 *t1)
+static void flush(struct t1 *t1)
 {
-	struct be_req *req[T1_BATCH];
-	int32_t res[T1_BATCH];
+	pthread_mutex_lock(&t1->lock);
+	batch_flush(t1);
+	pthread_mutex_unlock(&t1->lock);
+	post(t1);
+}
+
+/* Takes what is in the queue, and ends what need not wait any longer. False:
+ * there was nothing to take. */
+static bool turn(struct t1 *t1, bool stop)
+{
+	bool hurry = stop;
+	uint64_t due;
 	uint32_t n;
 
 	while (ld_rlx(&t1->waiting))
 		sched_yield();
-	n = mpsc_get(t1->queue, req, T1_BATCH);
-	if (n == 0)
-		return false;
-	pthread_mutex_lock(&t1->lock);
-	t1_budget_turn(t1);
-	run_batch(t1, req, n, res);
-	pthread_mutex_unlock(&t1->lock);
-	for (uint32_t i = 0; i < n; i++)
-		fabric_post(t1->source, req[i]->port, req[i]->id, res[i]);
-	fabric_flush(t1->source);
-	return true;
+	/* Before the queue: what the lane had submitted is in this turn or one
+	 * before. Pairs with the release in t1_hurry. */
+	if (ld_rlx(&t1->hurry))
+		hurry |= xchg_acqrel(&t1->hurry, 0);
+	n = mpsc_get(t1->queue, t1->batch.req, ld_rlx(&t1->batch_max));
+	if (n || t1->fault.nr) {
+		pthread_mutex_lock(&t1->lock);
+		t1_budget_turn(t1);
+		batch_run(t1, n);
+		batch_faulted(t1, stop);
+		pthread_mutex_unlock(&t1->lock);
+		post(t1);
+	}
+	due = batch_due(t1);
+	if (due != UINT64_MAX && (hurry || due == 0 || clock_ns() >= due))
+		flush(t1);
+	return n;
+}
+
+/* Nobody calls when memory has been faulted in. */
+static uint64_t due(struct t1 *t1)
+{
+	uint64_t when = batch_due(t1);
+
+	return t1->fault.nr ? min_u64(when, clock_ns() + LOOK_NS) : when;
 }
 
 static void *helper(void *arg)
@@ -126,11 +165,11 @@ static void *helper(void *arg)
 		 * stop is still drained. Pairs with t1_helper_stop. */
 		bool stop = ld_acq(&t1->stop);
 
-		if (drain(t1))
+		if (turn(t1, stop))
 			continue;
 		if (stop)
 			return NULL;
-		nap(t1);
+		nap(t1, due(t1));
 	}
 }
 
@@ -166,6 +205,7 @@ void t1_helper_stop(struct t1 *t1)
 		wake(t1);
 		pthread_join(t1->helper, NULL);
 	}
+	fault_end(t1);
 	fabric_source_destroy(t1->source);
 	mpsc_destroy(t1->queue);
 }

@@ -6,6 +6,7 @@
 #ifndef SLUICE_ENGINE_BACKEND_VFIO_TYPE1_INT_H
 #define SLUICE_ENGINE_BACKEND_VFIO_TYPE1_INT_H
 
+#include <liburing.h>
 #include <pthread.h>
 
 #include "engine/backend/backend.h"
@@ -65,6 +66,57 @@ struct t1_budget {
 
 /* ---- the backend ---- */
 
+#define T1_QUEUE 8192
+#define T1_BATCH 256
+
+/* A range to unmap and what became of it. */
+struct t1_cut {
+	uint64_t iova;
+	uint64_t last;
+	struct be_req *req; /* asked before it is unmapped; or NULL */
+	uint32_t turn;      /* the caller's */
+	int32_t res;
+};
+
+struct t1_done {
+	struct be_req *req;
+	int32_t res;
+};
+
+/* The helper's own: what it took from the queue and has not answered. */
+struct t1_batch {
+	struct be_req *req[T1_BATCH]; /* of this turn */
+	uint32_t nr_held;
+	uint32_t nr_done;
+	uint32_t turn;
+	bool lingers;   /* those that are held wait for company */
+	uint64_t since; /* when the first of them came */
+	uint64_t now;
+	uint64_t last_ns; /* when the last unmap came */
+	uint64_t gap_ns;  /* mean time between two */
+	uint64_t call_ns; /* mean time of an UNMAP call */
+	uint32_t vain;    /* waits in a row that were in vain */
+	uint32_t refused; /* unmaps that might have waited since */
+	struct t1_cut held[2 * T1_BATCH];
+	struct t1_done done[3 * T1_BATCH];
+};
+
+#define T1_JOBS 8 /* maps whose memory is faulted in at a time */
+
+struct t1_job {
+	struct be_req *req; /* NULL: free */
+	uint32_t seg;       /* where the next piece begins */
+	uint32_t left;      /* pieces under way */
+	uint64_t done;      /* bytes of seg */
+};
+
+struct t1_fault {
+	bool tried, ready;
+	uint32_t nr;
+	struct t1_job job[T1_JOBS];
+	struct io_uring ring;
+};
+
 struct t1 {
 	struct backend be;
 	void (*log)(void *ctx, enum sluice_log_level level, const char *text);
@@ -88,20 +140,17 @@ struct t1 {
 	struct mpsc *queue; /* struct be_req *, from lanes to the helper */
 	struct fabric_source *source;
 	pthread_t helper;
+	au32 batch_us, batch_max; /* written before the first request */
+	au64 prefault_bytes;
+	struct t1_batch batch;
+	struct t1_fault fault;
 	_Alignas(CACHELINE) au32 asleep; /* futex of the helper */
 	au32 stop;
 	au32 waiting; /* control calls that want the lock */
+	au32 hurry;   /* a lane has nothing to do but wait */
 };
 
 /* ---- vfio_type1_map.c: kernel calls, all with the lock held ---- */
-
-/* A range to unmap and what became of it. */
-struct t1_cut {
-	uint64_t iova;
-	uint64_t last;
-	uint32_t pos; /* the caller's: which request */
-	int32_t res;
-};
 
 int t1_ioctl(struct t1 *t1, int fd, unsigned long request, void *arg);
 void t1_set_left(struct t1 *t1, uint64_t left);
@@ -129,15 +178,35 @@ void t1_budget(struct backend *be, struct sluice_budget *ret);
  * -ENOMEM. Returns rc. */
 int t1_why_full(int rc, uint64_t len, const struct sluice_budget *b);
 
-/* ---- vfio_type1_helper.c: the queue and who drains it ---- */
+/* ---- vfio_type1_batch.c: by the helper, with the lock held ---- */
 
-#define T1_QUEUE 8192
-#define T1_BATCH 256
+/* Works on batch.req[0..n): the unmaps join those that are held, maps and what
+ * they wait for go to the kernel. */
+void batch_run(struct t1 *t1, uint32_t n);
+/* Unmaps all that is held. */
+void batch_flush(struct t1 *t1);
+/* Maps what has been faulted in; wait: all that is to be. */
+void batch_faulted(struct t1 *t1, bool wait);
+/* When that is to be done, by clock_ns(); 0: now; UINT64_MAX: there is
+ * nothing. */
+uint64_t batch_due(const struct t1 *t1);
+
+/* ---- vfio_type1_fault.c: by the helper ---- */
+
+/* True: its memory is being faulted in, fault_reap() has it later. */
+bool fault_start(struct t1 *t1, struct be_req *req);
+/* One that is ready to be mapped, or NULL; wait: NULL when there is none. */
+struct be_req *fault_reap(struct t1 *t1, bool wait);
+bool fault_touches(const struct t1 *t1, const struct be_req *req);
+void fault_end(struct t1 *t1);
+
+/* ---- vfio_type1_helper.c: the queue and who drains it ---- */
 
 int t1_helper_start(struct t1 *t1);
 /* After the last submit: drains the queue, then ends the thread. */
 void t1_helper_stop(struct t1 *t1);
 uint32_t t1_submit(struct backend *be, struct be_req *const *req, uint32_t n);
+void t1_hurry(struct backend *be);
 /* The lock for control calls, which the helper lets pass. */
 void t1_lock(struct t1 *t1);
 void t1_unlock(struct t1 *t1);

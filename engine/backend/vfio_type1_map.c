@@ -147,9 +147,12 @@ static int by_iova(const void *a, const void *b)
 	return x->iova < y->iova ? -1 : x->iova > y->iova;
 }
 
+#define UNPROVED 1 /* no error of the kernel's */
+
 /* The kernel refused the run or removed less than was there: ask for each
  * range alone. A range is vouched for when its own call removed it whole, or
- * when all calls together removed exactly what the run held. */
+ * when what all calls removed, and what they were refused, is exactly what the
+ * run held. */
 static void unmap_singly(struct t1 *t1, struct t1_cut *cut, uint32_t nr,
                          uint64_t gone)
 {
@@ -159,15 +162,17 @@ static void unmap_singly(struct t1 *t1, struct t1_cut *cut, uint32_t nr,
 		uint64_t len = cut[i].last - cut[i].iova + 1, own = 0;
 
 		cut[i].res = unmap_range(t1, cut[i].iova, len, &own);
-		if (cut[i].res < 0)
+		if (cut[i].res < 0) {
+			gone += len;
 			continue;
+		}
 		forget(t1, cut[i].iova, cut[i].last);
 		gone += own;
-		cut[i].res = own == len ? 0 : -EIO;
+		cut[i].res = own == len ? 0 : UNPROVED;
 	}
-	for (uint32_t i = 0; gone == total && i < nr; i++)
-		if (cut[i].res == -EIO)
-			cut[i].res = 0;
+	for (uint32_t i = 0; i < nr; i++)
+		if (cut[i].res == UNPROVED)
+			cut[i].res = gone == total ? 0 : -EIO;
 }
 
 /* cut[0..nr): whole mappings, each beginning where the one before ends. */
@@ -190,19 +195,22 @@ static void unmap_run(struct t1 *t1, struct t1_cut *cut, uint32_t nr)
 	}
 }
 
-/* How many cuts from the first on make one run; 0: the first cannot be unmapped
- * and has its result. */
+/* How many cuts from the first on make one run; 0: the first was called back or
+ * cannot be unmapped, and has its result. */
 static uint32_t run_of(struct t1 *t1, struct t1_cut *cut, uint32_t nr)
 {
 	uint32_t n = 0;
 
 	while (n < nr && (n == 0 || cut[n - 1].last + 1 == cut[n].iova)) {
-		int pieces = own_whole(&t1->own, cut[n].iova, cut[n].last);
+		int rc = -ECANCELED;
 
-		if (pieces < 0 && n == 0)
-			cut[n].res = pieces;
-		if (pieces < 0)
+		/* At the last moment: until then it can be called back. */
+		if (!cut[n].req || be_take(cut[n].req))
+			rc = own_whole(&t1->own, cut[n].iova, cut[n].last);
+		if (rc < 0) {
+			cut[n].res = rc == -ECANCELED ? 0 : rc;
 			break;
+		}
 		n++;
 	}
 	return n;

@@ -46,6 +46,9 @@ enum sluice_mode {
 
 #define SLUICE_MAX_WINDOWS 4
 
+/* For sluice_domain_cfg.batch_us: no unmap waits for company. */
+#define SLUICE_BATCH_NO_WAIT UINT32_MAX
+
 struct sluice_domain_cfg {
 	enum sluice_backend backend;
 	enum sluice_mode mode;
@@ -86,6 +89,22 @@ struct sluice_domain_cfg {
 	 * nor 4 GiB. A window below 16 MiB makes the granule smaller. */
 	const struct sluice_range *windows;
 	uint32_t nr_windows;
+	/* Kernel backends. The most time, in us, that an unmap which could be
+	 * handed to the kernel waits for others that can share its call: those
+	 * whose mappings are its neighbours. 0: about as long as 16 of these
+	 * calls take, at most 1000; SLUICE_BATCH_NO_WAIT: not at all; at most
+	 * 10^6. None waits while unmaps are rare, or lately had no neighbours;
+	 * nor once a lane does nothing but poll for its unmaps. The ticket
+	 * passes later by the time waited, and is what counts: the device
+	 * keeps its access until then. Maps wait for no unmap. */
+	uint32_t batch_us;
+	/* Requests of all lanes that the kernel backend works on at a time, and
+	 * unmaps that wait together; 0 for 256, at most 256. */
+	uint32_t batch_max;
+	/* Kernel backends: the memory of maps of so many bytes or more is
+	 * faulted in before the kernel pins it, so that maps of others need not
+	 * wait for that. 0 for 4 MiB; UINT64_MAX: never. */
+	uint64_t prefault_bytes;
 };
 
 /**

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <linux/vfio.h>
 
 #define PAGE_MASK 4095u
@@ -90,6 +91,63 @@ static bool usable(const struct fake_kernel *k, uint64_t first, uint64_t last)
 	return false;
 }
 
+static void pass_time(uint32_t us)
+{
+	struct timespec now, end;
+
+	if (us == 0)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_nsec += us % 1000000 * 1000;
+	end.tv_sec += us / 1000000 + end.tv_nsec / 1000000000;
+	end.tv_nsec %= 1000000000;
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec < end.tv_sec ||
+	         (now.tv_sec == end.tv_sec && now.tv_nsec < end.tv_nsec));
+}
+
+bool fake_type1_refuse(struct fake_kernel *k, unsigned long request,
+                       const void *arg, int *ret_rc)
+{
+	const struct vfio_iommu_type1_dma_map *m = arg;
+	const struct vfio_iommu_type1_dma_unmap *u = arg;
+	uint64_t iova, len;
+
+	if (request != VFIO_IOMMU_MAP_DMA && request != VFIO_IOMMU_UNMAP_DMA)
+		return false;
+	iova = request == VFIO_IOMMU_MAP_DMA ? m->iova : u->iova;
+	len = request == VFIO_IOMMU_MAP_DMA ? m->size : u->size;
+	pass_time(request == VFIO_IOMMU_MAP_DMA ? k->map_us : k->unmap_us);
+	if (k->nr_calls < FAKE_CALLS)
+		k->call[k->nr_calls++] =
+		        (struct fake_vfio_call){request, iova, len};
+	*ret_rc = -k->refuse.err;
+	return request == k->refuse.request && k->refuse.iova - iova < len &&
+	       !k->refuse.partly;
+}
+
+/* UNMAP that leaves out the mapping at refuse.iova. */
+static int unmap_partly(struct fake_kernel *k, struct fake_container *c,
+                        struct vfio_iommu_type1_dma_unmap *a, uint32_t at,
+                        uint32_t n)
+{
+	uint64_t gone = 0;
+
+	if (n == 1)
+		return -k->refuse.err;
+	while (n--) {
+		if (c->map[at].iova == k->refuse.iova) {
+			at++;
+			continue;
+		}
+		gone += c->map[at].len;
+		fake_type1_remove(c, at, 1);
+	}
+	a->size = gone;
+	return 0;
+}
+
 int fake_type1_map(struct fake_kernel *k, struct fake_container *c, void *arg)
 {
 	struct vfio_iommu_type1_dma_map *a = arg;
@@ -140,6 +198,9 @@ int fake_type1_unmap(struct fake_kernel *k, struct fake_container *c, void *arg)
 			return -EINVAL;
 		gone += m->len;
 	}
+	if (n && k->refuse.request == VFIO_IOMMU_UNMAP_DMA &&
+	    k->refuse.iova - a->iova < a->size)
+		return unmap_partly(k, c, a, at, n);
 	if (shorten && n) {
 		k->fired = true;
 		gone -= c->map[at + n - 1].len;

@@ -382,6 +382,8 @@ int fake_vfio_ioctl(int fd, unsigned long request, void *arg)
 		rc = -fault.err;
 	else if (device_of(fd))
 		rc = fake_device_ioctl(&k, device_of(fd), request, arg);
+	else if (c && fake_type1_refuse(&k, request, arg, &rc))
+		k.fired = true;
 	else if (c)
 		rc = container_ioctl(c, request, arg);
 	else
@@ -417,6 +419,37 @@ bool fake_vfio_fired(void)
 	fired = k.fired;
 	pthread_mutex_unlock(&lock);
 	return fired;
+}
+
+void fake_vfio_refuse(unsigned long request, uint64_t iova, int err,
+                      bool partly)
+{
+	pthread_mutex_lock(&lock);
+	k.refuse.request = request;
+	k.refuse.iova = iova;
+	k.refuse.err = err;
+	k.refuse.partly = partly;
+	pthread_mutex_unlock(&lock);
+}
+
+void fake_vfio_slow(uint32_t map_us, uint32_t unmap_us)
+{
+	pthread_mutex_lock(&lock);
+	k.map_us = map_us;
+	k.unmap_us = unmap_us;
+	pthread_mutex_unlock(&lock);
+}
+
+uint32_t fake_vfio_take_calls(struct fake_vfio_call *out, uint32_t max)
+{
+	uint32_t n;
+
+	pthread_mutex_lock(&lock);
+	n = k.nr_calls < max ? k.nr_calls : max;
+	memcpy(out, k.call, n * sizeof(*out));
+	k.nr_calls = 0;
+	pthread_mutex_unlock(&lock);
+	return n;
 }
 
 void fake_vfio_gate(void)

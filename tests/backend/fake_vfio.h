@@ -98,6 +98,11 @@ void fake_vfio_fail(unsigned long request, uint32_t nth, int err);
 /* The nth UNMAP from now removes one mapping less than it covers; with lie it
  * removes all but reports one less. */
 void fake_vfio_short(uint32_t nth, bool lie);
+/* From now on each call of request (MAP or UNMAP) whose range holds iova fails
+ * with -err; request 0: none does. partly: such an UNMAP of more than this one
+ * mapping removes the others before and says, with success, how much. */
+void fake_vfio_refuse(unsigned long request, uint64_t iova, int err,
+                      bool partly);
 bool fake_vfio_fired(void); /* the last fault that was set has happened */
 
 /* ---- the gate ---- */
@@ -108,7 +113,19 @@ void fake_vfio_gate_wait(void); /* until a caller stands at the gate */
 void fake_vfio_gate_open(void);
 void fake_vfio_gate_next(void); /* lets one through and stays shut */
 
+/* Each MAP and UNMAP takes at least so long, with the container locked. */
+void fake_vfio_slow(uint32_t map_us, uint32_t unmap_us);
+
 /* ---- what happened ---- */
+
+/* One MAP or UNMAP, in the order in which they came in. */
+struct fake_vfio_call {
+	unsigned long request;
+	uint64_t iova, len;
+};
+
+/* All since the last call of this, at most 4096. */
+uint32_t fake_vfio_take_calls(struct fake_vfio_call *out, uint32_t max);
 
 uint32_t fake_vfio_calls(unsigned long request); /* 0: all ioctls */
 

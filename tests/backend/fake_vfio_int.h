@@ -11,6 +11,7 @@
 #define FAKE_CONTAINERS 8
 #define FAKE_GROUPS 8
 #define FAKE_MAPS 64
+#define FAKE_CALLS 4096
 
 struct fake_container {
 	bool open;
@@ -53,7 +54,21 @@ struct fake_kernel {
 	bool fired;
 	void *maps[FAKE_MAPS]; /* of devices' regions */
 	uint32_t nr_maps;
+	struct {
+		unsigned long request; /* 0: none */
+		uint64_t iova;
+		int err;
+		bool partly;
+	} refuse;
+	uint32_t map_us, unmap_us; /* how long a call takes at least */
+	struct fake_vfio_call call[FAKE_CALLS];
+	uint32_t nr_calls;
 };
+
+/* MAP and UNMAP only: time passes, the call is noted, and true means that it
+ * is refused with *ret_rc. */
+bool fake_type1_refuse(struct fake_kernel *k, unsigned long request,
+                       const void *arg, int *ret_rc);
 
 /* -errno or 0, as the kernel's ioctl would. */
 int fake_type1_map(struct fake_kernel *k, struct fake_container *c, void *arg);

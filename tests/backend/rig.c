@@ -118,6 +118,12 @@ void rig_wait(struct rig *rig)
 	assert_int_equal(rig->outstanding, 0);
 }
 
+void rig_wait_for(struct rig *rig, uint32_t i)
+{
+	while (rig->res[i] == PENDING)
+		reap(rig);
+}
+
 int rig_do(struct rig *rig, struct be_req *req)
 {
 	uint32_t i = (uint32_t)req->id;

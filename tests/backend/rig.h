@@ -50,6 +50,8 @@ struct be_req *rig_unmap(struct rig *rig, uint32_t i, uint64_t page,
 void rig_submit(struct rig *rig, uint32_t first, uint32_t nr);
 /* Until all that was submitted has completed. */
 void rig_wait(struct rig *rig);
+/* Until request i has. */
+void rig_wait_for(struct rig *rig, uint32_t i);
 /* Submits one, waits, returns its result. */
 int rig_do(struct rig *rig, struct be_req *req);
 

@@ -287,11 +287,12 @@ static int f_thread_create(pthread_t *ret, void *(*run)(void *), void *arg)
 	return rc;
 }
 
-static int f_futex(au32 *word, int op, uint32_t val)
+static int f_futex(au32 *word, int op, uint32_t val,
+                   const struct timespec *timeout)
 {
 	if (op == FUTEX_WAIT)
 		FAIL_AT(CALL_FUTEX_WAIT);
-	return base.futex(word, op, val);
+	return base.futex(word, op, val, timeout);
 }
 
 static int f_uring_init(unsigned entries, struct io_uring *ring,
