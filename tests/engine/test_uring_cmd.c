@@ -167,6 +167,15 @@ static uint64_t be_left(struct backend *be)
 	return 7;
 }
 
+static void be_tune(struct backend *be, uint32_t batch_us, uint32_t batch_max,
+                    uint64_t prefault_bytes)
+{
+	(void)be;
+	(void)batch_us;
+	(void)batch_max;
+	(void)prefault_bytes;
+}
+
 static void be_destroy(struct backend *be)
 {
 	(void)be;
@@ -184,6 +193,7 @@ static void domain_tells(int no_io_uring, int rc, uint32_t want,
 {
 	static const struct backend_ops ops = {
 	        .uring_cmd = be_uring_cmd,
+	        .tune = be_tune,
 	        .mappings_left = be_left,
 	        .destroy = be_destroy,
 	};
