@@ -200,7 +200,9 @@ static int compare(const struct copy *c, const uint32_t *crc,
 static void report(const struct copy *c, double time, uint64_t maps)
 {
 	const struct file_info *f = file_get_info(c->file);
+	struct sluice_domain_info info;
 
+	sluice_domain_get_info(c->rig->domain, &info);
 	printf("copied %" PRIu64 " bytes in %.2f s, %.1f MB/s\n", c->bytes,
 	       time, (double)c->bytes / 1e6 / time);
 	printf("slots %u of %u bytes used %" PRIu64 " times map-calls %" PRIu64
@@ -211,7 +213,8 @@ static void report(const struct copy *c, double time, uint64_t maps)
 	       f->requests, f->enters, f->preads,
 	       f->direct ? "direct" : "cached",
 	       f->uring ? "io_uring" : "no-io_uring");
-	printf("disk commands %" PRIu64 "\n", c->commands);
+	printf("disk commands %" PRIu64 " container uring-cmd %u\n",
+	       c->commands, info.uring_cmd);
 }
 
 static int run(struct copy *c, const struct args *a, uint32_t *crc,

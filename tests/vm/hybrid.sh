@@ -22,7 +22,8 @@ sum() {
 # vm_says of io_uring and of pread().
 with_ring() {
 	vm_says "copied $1 bytes" "used $2 times map-calls 0" \
-		"disk commands $2" 'preads 0 ' ' io_uring'
+		"disk commands $2 container uring-cmd 0" 'preads 0 ' \
+		' io_uring'
 }
 
 without_ring() {
