@@ -189,8 +189,10 @@ int aperture_copy_windows(struct sluice_domain_cfg *cfg)
 {
 	struct sluice_range *copy;
 
-	if (!cfg->nr_windows)
+	if (!cfg->nr_windows) {
+		cfg->windows = NULL; /* the caller's: not ours to free */
 		return 0;
+	}
 	if (!cfg->windows || cfg->nr_windows > SLUICE_MAX_WINDOWS)
 		return msg_fmt(-EINVAL,
 		               "nr_windows is %u: at most %d, and windows "

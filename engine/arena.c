@@ -90,18 +90,30 @@ static int fill_slots(struct sluice_arena *a, uint64_t bytes)
 	return 0;
 }
 
-static int arena_init(struct sluice_arena *a,
-                      const struct sluice_arena_cfg *cfg)
+/* An empty hand for each lane. */
+static int arena_stacks(struct sluice_arena *a)
 {
 	uint32_t lanes = a->domain->engine->cfg.max_lanes;
 	size_t stacks = lanes * sizeof(struct slot_stack);
+
+	a->stacks = aligned_alloc(CACHELINE, stacks);
+	if (!a->stacks)
+		return msg_lit(-ENOMEM, "no memory for an arena");
+	memset(a->stacks, 0, stacks);
+	return 0;
+}
+
+static int arena_init(struct sluice_arena *a,
+                      const struct sluice_arena_cfg *cfg)
+{
 	int rc;
 
 	a->zombie = calloc(1, sizeof(*a->zombie));
-	a->stacks = aligned_alloc(CACHELINE, stacks);
-	if (!a->zombie || !a->stacks)
+	if (!a->zombie)
 		return msg_lit(-ENOMEM, "no memory for an arena");
-	memset(a->stacks, 0, stacks);
+	rc = arena_stacks(a);
+	if (rc)
+		return rc;
 	rc = arena_mem_alloc(cfg->size, cfg->no_huge, &a->mem);
 	if (rc)
 		return msg_fmt(rc, "cannot allocate %llu bytes for an arena",
@@ -218,9 +230,60 @@ void sluice_arena_destroy(struct sluice_arena *a)
 	pthread_mutex_unlock(&d->lock);
 }
 
+int arena_carve(struct sluice_arena *whole, uint64_t len, uint64_t slot_size,
+                struct sluice_arena **ret_arena)
+{
+	struct sluice_arena *a = calloc(1, sizeof(*a));
+	struct sluice_buf piece;
+	int rc;
+
+	if (!a)
+		return msg_lit(-ENOMEM, "no memory for an arena");
+	pthread_mutex_init(&a->lock, NULL);
+	a->domain = whole->domain;
+	a->slot_size = slot_size;
+	a->mem.len = len;
+	rc = arena_stacks(a);
+	if (!rc)
+		rc = fill_slots(a, len);
+	if (!rc)
+		rc = sluice_arena_alloc(whole, len, SLUICE_PAGE_SIZE, &piece);
+	if (rc) {
+		arena_release(a);
+		return rc;
+	}
+	a->va = piece.va;
+	a->iova = piece.iova;
+	*ret_arena = a;
+	return 0;
+}
+
+void *arena_start(const struct sluice_arena *a)
+{
+	return a->va;
+}
+
+void arena_drop_carved(struct sluice_arena *a)
+{
+	if (a)
+		arena_release(a);
+}
+
 enum sluice_page_kind sluice_arena_page_kind(const struct sluice_arena *a)
 {
 	return a->mem.kind;
+}
+
+void sluice_arena_get_info(const struct sluice_arena *a,
+                           struct sluice_arena_info *ret_info)
+{
+	*ret_info = (struct sluice_arena_info){
+	        .va = a->va,
+	        .len = a->mem.len,
+	        .iova = a->iova,
+	        .page_kind = a->mem.kind,
+	        .domain = a->domain,
+	};
 }
 
 int sluice_arena_alloc(struct sluice_arena *a, uint64_t len, uint64_t align,

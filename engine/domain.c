@@ -18,7 +18,7 @@
 #define MAX_BATCH 256u
 #define DOMAIN_FLAGS                                                           \
 	(SLUICE_DOMAIN_CALLER_IOVA | SLUICE_DOMAIN_VA_LOOKUP |                 \
-	 SLUICE_DOMAIN_REVIVE | SLUICE_DOMAIN_NO_REVIVE)
+	 SLUICE_DOMAIN_REVIVE | SLUICE_DOMAIN_NO_REVIVE | SLUICE_DOMAIN_ADOPT)
 
 void domain_log(struct sluice_domain *domain, enum sluice_log_level level,
                 const char *fmt, ...)
@@ -73,6 +73,12 @@ static int check_cfg(struct sluice_domain_cfg *cfg)
 	if (cfg->flags & ~DOMAIN_FLAGS)
 		return msg_fmt(-EINVAL, "unknown domain flags 0x%x",
 		               cfg->flags);
+	if (cfg->flags & SLUICE_DOMAIN_ADOPT &&
+	    (cfg->backend != SLUICE_BACKEND_VFIO_TYPE1 ||
+	     cfg->container_fd < 0))
+		return msg_lit(-EINVAL, "SLUICE_DOMAIN_ADOPT needs "
+		                        "SLUICE_BACKEND_VFIO_TYPE1 and the "
+		                        "descriptor of a container");
 	rc = revive_check(cfg);
 	if (rc)
 		return rc;
@@ -114,8 +120,10 @@ static int copy_reserved(struct sluice_domain_cfg *cfg)
 {
 	struct sluice_range *copy;
 
-	if (!cfg->nr_reserved)
+	if (!cfg->nr_reserved) {
+		cfg->reserved = NULL; /* the caller's: not ours to free */
 		return 0;
+	}
 	copy = calloc(cfg->nr_reserved, sizeof(*copy));
 	if (!copy)
 		return msg_lit(-ENOMEM, "no memory for the reserved ranges");
@@ -141,6 +149,26 @@ static void domain_free(struct sluice_domain *d)
 	free((void *)(uintptr_t)d->cfg.windows);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
+}
+
+static bool is_adopted(const struct sluice_domain *d)
+{
+	return d->cfg.flags & SLUICE_DOMAIN_ADOPT;
+}
+
+/* The owner's groups count as one that is always there. */
+static int adopt(struct sluice_domain *d)
+{
+	int rc = 0;
+
+	if (!d->be)
+		rc = be_type1_adopt(d->cfg.container_fd, d->engine->cfg.log,
+		                    d->engine->cfg.log_ctx, &d->be);
+	if (rc == 0)
+		rc = aperture_init(d);
+	if (rc == 0)
+		st_rlx(&d->nr_groups, 1);
+	return rc;
 }
 
 /* Everything but the registration at the engine. */
@@ -189,7 +217,9 @@ static int domain_init(struct sluice_domain *d)
 		                   "max_table_bytes in sluice_engine_cfg");
 	if (rc)
 		return rc;
-	if (cfg->backend == SLUICE_BACKEND_VFIO_TYPE1 && !d->be)
+	if (is_adopted(d))
+		rc = adopt(d);
+	else if (cfg->backend == SLUICE_BACKEND_VFIO_TYPE1 && !d->be)
 		rc = be_type1_create(d->engine->cfg.log, d->engine->cfg.log_ctx,
 		                     &d->be);
 	if (rc)
@@ -312,6 +342,11 @@ int sluice_domain_attach(struct sluice_domain *d, struct sluice_group *group)
 		return msg_lit(-EINVAL, "a soft domain takes no group: create "
 		                        "the domain with "
 		                        "SLUICE_BACKEND_VFIO_TYPE1");
+	if (is_adopted(d))
+		return msg_lit(-EINVAL, "the domain's container belongs to "
+		                        "somebody else, whose business its "
+		                        "groups are: attach the group there, "
+		                        "or to a domain of its own");
 	if (grp_attached(group))
 		return msg_fmt(-EBUSY,
 		               "group %d is attached to %s domain: detach it "
@@ -368,6 +403,8 @@ static int release_groups(struct sluice_domain *d)
 	uint32_t nr = ld_rlx(&d->nr_groups), i = nr;
 	int rc = 0;
 
+	if (is_adopted(d))
+		return 0;
 	while (i && rc == 0)
 		rc = detach_locked(d, d->groups[--i], true);
 	for (uint32_t k = i + 1; rc && k < nr; k++) {
@@ -424,7 +461,8 @@ void sluice_domain_get_info(struct sluice_domain *d,
 	        .backend = d->cfg.backend,
 	        .mode = d->cfg.mode,
 	        .format = d->cfg.format,
-	        .nr_groups = ld_rlx(&d->nr_groups),
+	        .nr_groups = is_adopted(d) ? 0 : ld_rlx(&d->nr_groups),
+	        .adopted = is_adopted(d),
 	        .first = ld_rlx(&d->first),
 	        .last = ld_rlx(&d->last),
 	        .granule = d->iova ? iova_space_granule(d->iova) : 0,

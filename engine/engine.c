@@ -22,6 +22,11 @@ const char *sluice_errname(int err)
 	return msg_errname(err);
 }
 
+int sluice_error_set(int err, const char *text)
+{
+	return msg_fmt(err, "%s", text ? text : "");
+}
+
 const char *sluice_last_error(void)
 {
 	return msg_last();

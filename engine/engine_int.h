@@ -419,4 +419,14 @@ int device_none_open(const struct sluice_domain *domain,
 void view_stats_add(struct sluice_domain_stats *sum,
                     const struct sluice_view *view);
 
+/* ---- arena.c ---- */
+/* Slots in a piece of an arena that has none: only sluice_arena_get and _put
+ * are for them, and the piece stays with the whole. Control. */
+int arena_carve(struct sluice_arena *whole, uint64_t len, uint64_t slot_size,
+                struct sluice_arena **ret_arena);
+/* Its memory. */
+void *arena_start(const struct sluice_arena *arena);
+/* Before the whole goes. NULL is fine. */
+void arena_drop_carved(struct sluice_arena *arena);
+
 #endif

@@ -59,7 +59,9 @@ static int unmap_error(int rc)
 	switch (rc) {
 	case -ENOENT:
 		return msg_lit(rc, "a part of the range is not mapped: unmap "
-		                   "exactly what was mapped");
+		                   "exactly what was mapped (what "
+		                   "sluice_foreign_add() told is its owner's "
+		                   "to unmap)");
 	case -ERANGE:
 		return msg_lit(rc, "the range would split a large leaf: unmap "
 		                   "the whole mapping");

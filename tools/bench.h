@@ -3,11 +3,13 @@
  * The pieces of `sluice bench`: options (cmd_bench.c, bench_options.c), what is
  * measured on (bench_rig.c, bench_others.c), the measuring loops (bench_loop.c,
  * bench_translate.c), the machine's own floors (bench_floor.c), output
- * (bench_report.c, bench_json.c, bench_plots.c).
+ * (bench_report.c, bench_json.c, bench_plots.c). The matrix of all ways on a
+ * kernel has a header of its own (bench_matrix.h).
  */
 #ifndef SLUICE_TOOLS_BENCH_H
 #define SLUICE_TOOLS_BENCH_H
 
+#include "tools/bench_raw.h"
 #include "tools/hist.h"
 
 #include <sluice/sluice.h>
@@ -18,8 +20,15 @@
 #define BENCH_CMD "bench"
 #define BENCH_MAX_COUNTS 16 /* numbers of threads in a list */
 #define BENCH_MAX_OTHERS 8
+#define BENCH_MATRIX_LANES 8 /* at most, with --matrix */
 
-enum bench_mode { BENCH_STRICT, BENCH_LAZY, BENCH_ARENA };
+enum bench_mode {
+	BENCH_STRICT,
+	BENCH_BOUNCE,
+	BENCH_LAZY,
+	BENCH_ARENA,
+	BENCH_RAW /* type1: ioctls by hand, in place of sluice */
+};
 enum bench_pin { BENCH_PIN_AUTO, BENCH_PIN_NO, BENCH_PIN_YES };
 
 struct way;
@@ -46,6 +55,7 @@ struct bench_opts {
 	const char *report;
 	const char *against; /* NULL: all */
 	enum bench_pin pin;
+	int matrix;
 
 	/* What was made of them. */
 	int pinned;
@@ -99,6 +109,7 @@ struct bench_worker {
 	/* Scratch of one round, depth entries each. */
 	uint64_t *iova, *map_ps;
 	void **slot;
+	struct sluice_bounce_buf *bounced;
 	struct iovec *iov; /* granule pieces */
 	/* Scratch of translations: the larger of depth and batch. */
 	uint64_t *addr, *oa;
@@ -126,6 +137,8 @@ struct bench_rig {
 	struct sluice_domain *domain;
 	struct sluice_group *group;
 	struct sluice_arena *arena;
+	struct sluice_bounce *bounce;
+	struct bench_raw raw;
 	struct bench_other other[BENCH_MAX_OTHERS];
 	struct naive_slots *naive_slots;
 	struct bench_worker *worker;
@@ -161,6 +174,9 @@ int bench_run(const struct bench_opts *opts, uint32_t threads,
 uint32_t bench_cpus(void);
 /* The nth of them, counted round. */
 void bench_pin_to(uint32_t n);
+/* All but the first n of them, or, when there are no others, all. Threads that
+ * are created from here on begin there. */
+void bench_pin_beyond(uint32_t n);
 
 /* ---- bench_others.c ---- */
 /* Who is measured beside us, from opts->against. TOOL_OK or TOOL_USAGE. */
@@ -211,6 +227,8 @@ double bench_efficiency(const struct bench_report *rep, uint32_t run,
                         uint32_t impl, enum bench_op op);
 void bench_print(FILE *to, const struct bench_report *rep);
 int bench_json(const struct bench_report *rep);
+/* What is the same in all JSON: struct cJSON. */
+struct cJSON *bench_machine_json(void);
 int bench_plots(const struct bench_report *rep);
 
 #endif

@@ -40,7 +40,7 @@ static void cpu_model(char *to, size_t room)
 		fclose(f);
 }
 
-static cJSON *machine_json(void)
+cJSON *bench_machine_json(void)
 {
 	cJSON *o = cJSON_CreateObject();
 	struct utsname u;
@@ -235,7 +235,7 @@ int bench_json(const struct bench_report *rep)
 	if (!root)
 		return tool_failed(BENCH_CMD, "no memory for the JSON text");
 	cJSON_AddStringToObject(root, "schema", "sluice-bench/1");
-	cJSON_AddItemToObject(root, "machine", machine_json());
+	cJSON_AddItemToObject(root, "machine", bench_machine_json());
 	cJSON_AddItemToObject(root, "config", config_json(rep->opts));
 	results_json(cJSON_AddArrayToObject(root, "results"), rep);
 	cJSON_AddItemToObject(root, "counters", counters_json(&s));

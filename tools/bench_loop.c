@@ -23,7 +23,16 @@
 #define CHUNK 128 /* translated together: fits any IOTLB we ask for */
 #define DRAIN_NS UINT64_C(5000000000)
 
-enum how { HOW_SINGLE, HOW_SG, HOW_ARENA, HOW_NAIVE, HOW_NAIVE_ARENA, HOW_WAY };
+enum how {
+	HOW_SINGLE,
+	HOW_SG,
+	HOW_BOUNCE,
+	HOW_ARENA,
+	HOW_NAIVE,
+	HOW_NAIVE_ARENA,
+	HOW_WAY,
+	HOW_RAW
+};
 
 /* Constant but for the state and, with HOW_WAY, the way. */
 struct how_to {
@@ -135,6 +144,17 @@ static ALWAYS_INLINE int map_one(struct bench_worker *w, struct how_to h,
 		return h.way->map(h.state, w->iova[i], (uint64_t)buffer(w), len,
 		                  w->rig->prot);
 	}
+	if (h.how == HOW_RAW) {
+		w->iova[i] = bench_other_iova(w, w->next_buf);
+		return bench_raw_map(&w->rig->raw, w->iova[i],
+		                     (uint64_t)buffer(w), len, w->rig->prot);
+	}
+	if (h.how == HOW_BOUNCE) {
+		rc = sluice_bounce_map(w->view, w->rig->bounce, buffer(w), len,
+		                       w->rig->prot, 0, &w->bounced[i]);
+		w->iova[i] = w->bounced[i].iova;
+		return rc;
+	}
 	if (h.how == HOW_NAIVE_ARENA) {
 		w->slot[i] = naive_slots_get(w->rig->naive_slots, &w->iova[i]);
 		return w->slot[i] ? 0 : -ENOBUFS;
@@ -163,6 +183,12 @@ static ALWAYS_INLINE int unmap_one(struct bench_worker *w, struct how_to h,
 		return naive_unmap(h.naive, w->iova[i], len);
 	case HOW_WAY:
 		return h.way->unmap(h.state, w->iova[i], len);
+	case HOW_RAW:
+		return bench_raw_unmap(&w->rig->raw, w->iova[i], len);
+	case HOW_BOUNCE:
+		return sluice_bounce_unmap(
+		        w->view, w->rig->bounce, &w->bounced[i],
+		        SLUICE_BOUNCE_USED_ALL, cookie, NULL);
 	case HOW_NAIVE_ARENA:
 		naive_slots_put(w->rig->naive_slots, w->slot[i]);
 		return 0;
@@ -341,7 +367,7 @@ static ALWAYS_INLINE int one_round(struct bench_worker *w, struct how_to h)
 	}
 	if (o->delay_ns)
 		transfer(o->delay_ns);
-	if (!rc && h.how != HOW_NAIVE_ARENA)
+	if (!rc && h.how != HOW_NAIVE_ARENA && h.how != HOW_RAW)
 		rc = translate_round(w, h);
 	for (uint32_t i = 0; i < o->depth && !rc; i = to) {
 		to = i + o->batch < o->depth ? i + o->batch : o->depth;
@@ -396,6 +422,10 @@ int bench_slice(struct bench_worker *w, uint32_t impl, uint64_t until_ns)
 		return other_slice(w, impl, until_ns);
 	if (o->mode == BENCH_ARENA)
 		return rounds(w, (struct how_to){.how = HOW_ARENA}, until_ns);
+	if (o->mode == BENCH_BOUNCE)
+		return rounds(w, (struct how_to){.how = HOW_BOUNCE}, until_ns);
+	if (o->mode == BENCH_RAW)
+		return rounds(w, (struct how_to){.how = HOW_RAW}, until_ns);
 	if (o->sg)
 		return rounds(w, (struct how_to){.how = HOW_SG}, until_ns);
 	return rounds(w, (struct how_to){.how = HOW_SINGLE}, until_ns);

@@ -28,8 +28,9 @@ static const char help_text[] =
         "pages [single]\n"
         "  --backend soft|type1 who enforces [soft]\n"
         "  --device BDF         a device of the group to attach (type1)\n"
-        "  --mode strict|lazy|arena\n"
-        "                       protection mode [strict]\n"
+        "  --mode strict|bounce|lazy|arena|raw\n"
+        "                       protection mode; raw: type1 ioctls by hand "
+        "[strict]\n"
         "  --format F           page-table format: x86_64, vtdss [x86_64]\n"
         "  --depth N            mappings alive at a time, and addresses of "
         "one\n"
@@ -39,6 +40,10 @@ static const char help_text[] =
         "  --working-set BYTES  memory cycled through, and what translate "
         "picks its pages\n"
         "                       from, each thread [1M]\n"
+        "  --matrix             type1: raw ioctls, strict single, strict "
+        "burst, bounce, lazy and\n"
+        "                       arena beside each other, by size, depth, "
+        "memory and -t\n"
         "  --against LIST|all|none\n"
         "                       who else is measured, names with commas "
         "[all]\n"
@@ -91,6 +96,7 @@ enum {
 	OPT_REPORT,
 	OPT_AGAINST,
 	OPT_PIN,
+	OPT_MATRIX,
 	OPT_VERSION
 };
 
@@ -152,18 +158,14 @@ static int pinning(struct bench_opts *o)
 
 static int protection(struct bench_opts *o)
 {
-	for (int i = BENCH_STRICT; i <= BENCH_ARENA; i++) {
+	for (int i = BENCH_STRICT; i <= BENCH_RAW; i++) {
 		if (strcmp(optarg, bench_mode_name((enum bench_mode)i)))
 			continue;
 		o->mode = (enum bench_mode)i;
 		return TOOL_OK;
 	}
-	if (!strcmp(optarg, "bounce"))
-		return tool_usage(BENCH_CMD,
-		                  "this version has no bounce mode yet; choose "
-		                  "strict, lazy or arena");
 	return tool_usage(BENCH_CMD,
-	                  "--mode is strict, lazy or arena, not "
+	                  "--mode is strict, bounce, lazy, arena or raw, not "
 	                  "\"%s\"",
 	                  optarg);
 }
@@ -249,6 +251,9 @@ static int option(struct bench_opts *o, int opt, int *ret_done)
 		return TOOL_OK;
 	case OPT_PIN:
 		return pinning(o);
+	case OPT_MATRIX:
+		o->matrix = 1;
+		return TOOL_OK;
 	case 'h':
 		*ret_done = 1;
 		return help();
@@ -282,6 +287,13 @@ static int check(int argc, char **argv, const struct bench_opts *o)
 	if (o->backend == SLUICE_BACKEND_SOFT && o->device)
 		return tool_usage(BENCH_CMD, "--device is for --backend "
 		                             "type1");
+	if (o->backend == SLUICE_BACKEND_SOFT &&
+	    (o->matrix || o->mode == BENCH_RAW))
+		return tool_usage(BENCH_CMD, "--matrix and --mode raw are for "
+		                             "--backend type1");
+	if ((o->mode == BENCH_BOUNCE || o->mode == BENCH_RAW) && o->sg)
+		return tool_usage(BENCH_CMD, "bounce and raw take single "
+		                             "buffers: leave out -m sg");
 	if (o->mode == BENCH_ARENA && o->sg)
 		return tool_usage(BENCH_CMD, "an arena hands out single "
 		                             "slots: leave out -m sg");
@@ -318,6 +330,7 @@ int bench_parse(int argc, char **argv, struct bench_opts *o, int *ret_done)
 	        {"report", required_argument, NULL, OPT_REPORT},
 	        {"against", required_argument, NULL, OPT_AGAINST},
 	        {"pin", required_argument, NULL, OPT_PIN},
+	        {"matrix", no_argument, NULL, OPT_MATRIX},
 	        {"help", no_argument, NULL, 'h'},
 	        {"version", no_argument, NULL, OPT_VERSION},
 	        {NULL, 0, NULL, 0},
@@ -344,5 +357,12 @@ int bench_parse(int argc, char **argv, struct bench_opts *o, int *ret_done)
 	rc = check(argc, argv, o);
 	if (!rc)
 		rc = choose_pinning(o);
+	/* Lanes of the matrix are four at most, and beside nobody. */
+	for (uint32_t i = 0; i < o->nr_threads && !rc && o->matrix; i++)
+		if (o->threads[i] > BENCH_MATRIX_LANES)
+			rc = tool_usage(BENCH_CMD,
+			                "--matrix takes at most %d "
+			                "threads",
+			                BENCH_MATRIX_LANES);
 	return rc ? rc : bench_others_choose(o);
 }

@@ -25,7 +25,8 @@ const char *bench_op_name(enum bench_op op)
 
 const char *bench_mode_name(enum bench_mode mode)
 {
-	static const char *const names[] = {"strict", "lazy", "arena"};
+	static const char *const names[] = {"strict", "bounce", "lazy", "arena",
+	                                    "raw"};
 
 	return names[mode];
 }
@@ -151,8 +152,9 @@ static void exposure(FILE *to, const struct bench_opts *o,
 	        run->stats.kernel_maps + run->stats.kernel_unmaps,
 	        run->stats.invalidations, run->stats.map_bytes);
 	if (!e->samples) {
-		fprintf(to, "exposure (%s): slots stay within reach\n",
-		        bench_mode_name(o->mode));
+		fprintf(to, "exposure (%s): %s\n", bench_mode_name(o->mode),
+		        o->mode == BENCH_ARENA ? "slots stay within reach"
+		                               : "none was counted");
 		return;
 	}
 	fprintf(to, "%-15s %8s %8s %10s   (%s, %" PRIu64 " unmaps)\n",

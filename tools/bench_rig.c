@@ -47,11 +47,32 @@ static int open_arena(struct bench_rig *rig)
 	return rig->naive_slots ? 0 : tool_failed(BENCH_CMD, "no memory");
 }
 
+static int open_bounce(struct bench_rig *rig)
+{
+	const struct bench_opts *o = rig->opts;
+	uint64_t len = (uint64_t)o->granule * SLUICE_PAGE_SIZE;
+	/* All are copied: what a mapping costs, other modes show. */
+	struct sluice_bounce_cfg cfg = {.max_len = 64u << 10,
+	                                .directions = 1u << rig->prot,
+	                                .break_even = UINT64_MAX};
+	int rc;
+
+	while (cfg.max_len < len)
+		cfg.max_len *= 2;
+	/* Four sizes, or five, share it. */
+	cfg.bytes = 5 * arena_slots(rig) * (len < 4096 ? 4096 : len) +
+	            5 * (uint64_t)cfg.max_len;
+	rc = sluice_bounce_create(rig->domain, &cfg, &rig->bounce);
+	return rc < 0 ? refused("bounce slots", rc) : 0;
+}
+
 static int open_domain(struct bench_rig *rig)
 {
 	const struct bench_opts *o = rig->opts;
+	/* With raw, lanes are there and have nothing to do. */
 	struct sluice_domain_cfg cfg = {
-	        .backend = o->backend,
+	        .backend =
+	                o->mode == BENCH_RAW ? SLUICE_BACKEND_SOFT : o->backend,
 	        .mode = o->mode == BENCH_LAZY ? SLUICE_MODE_LAZY
 	                                      : SLUICE_MODE_STRICT,
 	        .format = o->format,
@@ -63,6 +84,8 @@ static int open_domain(struct bench_rig *rig)
 		return refused("the domain", rc);
 	if (o->backend == SLUICE_BACKEND_SOFT)
 		return 0;
+	if (o->mode == BENCH_RAW)
+		return bench_raw_open(o->device, &rig->raw);
 	rc = sluice_group_open(o->device, NULL, &rig->group);
 	if (rc < 0)
 		return refused(o->device, rc);
@@ -101,8 +124,9 @@ static int open_worker(struct bench_rig *rig, uint32_t id)
 	w->map_ps = calloc(o->depth, sizeof(*w->map_ps));
 	w->slot = calloc(o->depth, sizeof(*w->slot));
 	w->iov = calloc(o->granule, sizeof(*w->iov));
-	if (!w->iova || !w->map_ps || !w->slot || !w->iov || !w->times ||
-	    !w->addr || !w->oa || !w->got)
+	w->bounced = calloc(o->depth, sizeof(*w->bounced));
+	if (!w->iova || !w->bounced || !w->map_ps || !w->slot || !w->iov ||
+	    !w->times || !w->addr || !w->oa || !w->got)
 		return tool_failed(BENCH_CMD, "no memory");
 	return 0;
 }
@@ -120,6 +144,8 @@ static int rig_open(struct bench_rig *rig)
 	rc = open_domain(rig);
 	if (!rc && rig->opts->mode == BENCH_ARENA)
 		rc = open_arena(rig);
+	if (!rc && rig->opts->mode == BENCH_BOUNCE)
+		rc = open_bounce(rig);
 	if (rc)
 		return rc;
 	rig->worker = calloc(rig->threads, sizeof(*rig->worker));
@@ -144,6 +170,7 @@ static void close_worker(struct bench_worker *w)
 	free(w->map_ps);
 	free(w->slot);
 	free(w->iov);
+	free(w->bounced);
 }
 
 static void rig_close(struct bench_rig *rig)
@@ -154,6 +181,8 @@ static void rig_close(struct bench_rig *rig)
 	bench_others_close(rig);
 	naive_slots_free(rig->naive_slots);
 	sluice_arena_destroy(rig->arena);
+	sluice_bounce_destroy(rig->bounce);
+	bench_raw_close(&rig->raw);
 	if (rig->group) {
 		(void)sluice_domain_detach(rig->domain, rig->group);
 		(void)sluice_group_close(rig->group);
@@ -193,6 +222,24 @@ void bench_pin_to(uint32_t n)
 		(void)sched_setaffinity(0, sizeof(set), &set);
 		return;
 	}
+}
+
+void bench_pin_beyond(uint32_t n)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE && n < bench_cpus(); cpu++) {
+		if (!CPU_ISSET(cpu, &may))
+			continue;
+		if (n)
+			n--;
+		else
+			CPU_SET(cpu, &set);
+	}
+	if (!CPU_COUNT(&set))
+		set = may;
+	(void)sched_setaffinity(0, sizeof(set), &set);
 }
 
 static int start_lane(struct bench_worker *w)
@@ -364,7 +411,10 @@ static int rig_run(struct bench_rig *rig)
 int bench_run(const struct bench_opts *opts, uint32_t threads,
               struct bench_run *run)
 {
-	struct bench_rig rig = {.opts = opts, .run = run, .threads = threads};
+	struct bench_rig rig = {.opts = opts,
+	                        .run = run,
+	                        .threads = threads,
+	                        .raw = {.container = -1, .group = -1}};
 	int rc = TOOL_FAILED;
 
 	run->threads = threads;

@@ -4,6 +4,7 @@
  * about them.
  */
 #include "tools/bench.h"
+#include "tools/bench_matrix.h"
 #include "tools/tool.h"
 
 #include <stdlib.h>
@@ -33,6 +34,8 @@ int cmd_bench(int argc, char **argv)
 
 	if (rc || done)
 		return rc;
+	if (o.matrix)
+		return bench_matrix(&o);
 	rep = calloc(1, sizeof(*rep));
 	if (!rep)
 		return tool_failed(BENCH_CMD, "no memory");

@@ -197,5 +197,12 @@ struct backend {
 int be_type1_create(void (*log)(void *ctx, enum sluice_log_level level,
                                 const char *text),
                     void *log_ctx, struct backend **ret_be);
+/* The same on a container that somebody else has opened, put groups into and
+ * given an IOMMU: fd is borrowed, groups stay its owner's, and destroy takes
+ * back only what was mapped through this backend. -ENODEV: no IOMMU yet. */
+int be_type1_adopt(int fd,
+                   void (*log)(void *ctx, enum sluice_log_level level,
+                               const char *text),
+                   void *log_ctx, struct backend **ret_be);
 
 #endif

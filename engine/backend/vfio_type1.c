@@ -229,7 +229,7 @@ static int t1_usable(struct backend *be, struct sluice_range *ranges,
 	int nr = -ENODEV;
 
 	t1_lock(t1);
-	if (t1->nr_groups) {
+	if (t1_has_iommu(t1)) {
 		nr = (int)t1->info.nr_ranges;
 		memcpy(ranges, t1->info.ranges,
 		       min_u64(max, t1->info.nr_ranges) * sizeof(*ranges));
@@ -259,7 +259,14 @@ static void t1_tune(struct backend *be, uint32_t batch_us, uint32_t batch_max,
 
 static uint64_t t1_mappings_left(struct backend *be)
 {
-	return ld_rlx(&((struct t1 *)be)->shown_left);
+	struct t1 *t1 = (struct t1 *)be;
+
+	if (t1->adopted) {
+		t1_lock(t1);
+		t1_recount(t1);
+		t1_unlock(t1);
+	}
+	return ld_rlx(&t1->shown_left);
 }
 
 static void t1_counters(struct backend *be, struct be_counters *ret)
@@ -289,7 +296,9 @@ static void t1_destroy(struct backend *be)
 		if (rc < 0)
 			t1_warn(t1, "a group stays in its container", rc);
 	}
-	if (t1->fd >= 0)
+	if (t1->adopted)
+		t1_leave(t1);
+	else if (t1->fd >= 0)
 		(void)sys->close(t1->fd);
 	own_free(&t1->own);
 	free(t1->info.ranges);
@@ -356,9 +365,11 @@ static int open_container(struct t1 *t1)
 	return 0;
 }
 
-int be_type1_create(void (*log)(void *ctx, enum sluice_log_level level,
-                                const char *text),
-                    void *log_ctx, struct backend **ret_be)
+/* fd: the container to adopt; -1: one of our own. */
+static int create(int fd,
+                  void (*log)(void *ctx, enum sluice_log_level level,
+                              const char *text),
+                  void *log_ctx, struct backend **ret_be)
 {
 	struct t1 *t1 = aligned_alloc(_Alignof(struct t1), sizeof(*t1));
 	int rc;
@@ -373,7 +384,7 @@ int be_type1_create(void (*log)(void *ctx, enum sluice_log_level level,
 	t1_tune(&t1->be, 0, 0, 0);
 	t1_set_left(t1, UINT64_MAX);
 	pthread_mutex_init(&t1->lock, NULL);
-	rc = open_container(t1);
+	rc = fd < 0 ? open_container(t1) : t1_adopt(t1, fd);
 	if (rc == 0)
 		rc = t1_helper_start(t1);
 	if (rc) {
@@ -382,4 +393,19 @@ int be_type1_create(void (*log)(void *ctx, enum sluice_log_level level,
 	}
 	*ret_be = &t1->be;
 	return 0;
+}
+
+int be_type1_create(void (*log)(void *ctx, enum sluice_log_level level,
+                                const char *text),
+                    void *log_ctx, struct backend **ret_be)
+{
+	return create(-1, log, log_ctx, ret_be);
+}
+
+int be_type1_adopt(int fd,
+                   void (*log)(void *ctx, enum sluice_log_level level,
+                               const char *text),
+                   void *log_ctx, struct backend **ret_be)
+{
+	return create(fd, log, log_ctx, ret_be);
 }

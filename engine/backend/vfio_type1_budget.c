@@ -67,7 +67,7 @@ static void read_left(struct t1 *t1)
 {
 	struct t1_info info;
 
-	if (t1->nr_groups == 0 || t1_info_get(t1->fd, &info))
+	if (!t1_has_iommu(t1) || t1_info_get(t1->fd, &info))
 		return;
 	if (info.has_avail)
 		t1_set_left(t1, info.avail);
@@ -151,7 +151,7 @@ void t1_budget_fill(struct t1 *t1, struct sluice_budget *ret)
 	ret->pid = (uint32_t)getpid();
 	ret->mappings = t1->own.nr;
 	ret->mappings_left = t1->left;
-	ret->mappings_limit = t1->nr_groups ? t1->budget.limit : UINT64_MAX;
+	ret->mappings_limit = t1_has_iommu(t1) ? t1->budget.limit : UINT64_MAX;
 	ret->pinned_bytes = t1->own.bytes;
 	ret->refused = ld_rlx(&t1->refused);
 	ret->entry_limit = limits->entries();

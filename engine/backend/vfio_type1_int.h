@@ -122,6 +122,7 @@ struct t1 {
 	void (*log)(void *ctx, enum sluice_log_level level, const char *text);
 	void *log_ctx;
 	int fd;
+	bool adopted; /* fd and its groups are somebody else's */
 
 	/* Guards everything up to the counters. */
 	pthread_mutex_t lock;
@@ -149,6 +150,20 @@ struct t1 {
 	au32 waiting; /* control calls that want the lock */
 	au32 hurry;   /* a lane has nothing to do but wait */
 };
+
+/* ---- vfio_type1_adopt.c: a container of somebody else ---- */
+
+int t1_adopt(struct t1 *t1, int fd);
+/* At the end: unmaps what is still ours. */
+void t1_leave(struct t1 *t1);
+/* Its owner maps too: asks the kernel how many mappings it still takes. The
+ * lock is held. Nothing happens to a container of our own. */
+void t1_recount(struct t1 *t1);
+
+static inline bool t1_has_iommu(const struct t1 *t1)
+{
+	return t1->nr_groups || t1->adopted;
+}
 
 /* ---- vfio_type1_map.c: kernel calls, all with the lock held ---- */
 

@@ -120,7 +120,7 @@ int t1_map(struct t1 *t1, uint64_t iova, const struct be_seg *seg, uint32_t nr,
 	uint64_t at = iova;
 	int rc;
 
-	if (t1->nr_groups == 0)
+	if (!t1_has_iommu(t1))
 		return -ENODEV;
 	if (nr == 0)
 		return -EINVAL;

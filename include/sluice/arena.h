@@ -73,6 +73,19 @@ SLUICE_API void sluice_arena_destroy(struct sluice_arena *arena);
 SLUICE_API enum sluice_page_kind sluice_arena_page_kind(
         const struct sluice_arena *arena);
 
+struct sluice_arena_info {
+	void *va;
+	uint64_t len; /* bytes; contiguous in VA and in IOVA */
+	sluice_iova_t iova;
+	enum sluice_page_kind page_kind;
+	struct sluice_domain *domain; /* where it is mapped */
+};
+
+/* Where the arena is, for those who register it elsewhere, too. Does not change
+ * in its life. Thread: any. */
+SLUICE_API void sluice_arena_get_info(const struct sluice_arena *arena,
+                                      struct sluice_arena_info *ret_info);
+
 /**
  * sluice_arena_alloc() - a piece of any size for the arena's lifetime: queues,
  * descriptors.

@@ -83,6 +83,15 @@ SLUICE_API const char *sluice_errname(int err);
  */
 SLUICE_API const char *sluice_last_error(void);
 
+/**
+ * sluice_error_set() - leave a message for sluice_last_error().
+ * @text: copied; cut after 511 bytes
+ *
+ * For libraries on top of this one whose errors are read the same way.
+ * Thread: any. Returns: err.
+ */
+SLUICE_API int sluice_error_set(int err, const char *text);
+
 #ifdef __cplusplus
 }
 #endif

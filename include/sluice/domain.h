@@ -43,6 +43,15 @@ enum sluice_mode {
  * domain revives only with SLUICE_DOMAIN_REVIVE. */
 #define SLUICE_DOMAIN_REVIVE 0x4u
 #define SLUICE_DOMAIN_NO_REVIVE 0x8u
+/* Kernel backend: use the container that sluice_domain_cfg.container_fd names,
+ * which somebody else has opened, put groups into and given an IOMMU (DPDK: see
+ * <sluice/dpdk.h>). Whatever is mapped here its devices reach, at the same
+ * IOVA. The container and its groups stay their owner's: they must be there
+ * until the domain is destroyed, sluice_domain_attach() and _detach() are
+ * refused, and only what this domain mapped is unmapped, at the latest when it
+ * goes. The owner's own mappings are not seen: name their IOVAs in reserved.
+ * A mapping on one of them is refused by the kernel (-EEXIST). */
+#define SLUICE_DOMAIN_ADOPT 0x100u
 
 #define SLUICE_MAX_WINDOWS 4
 
@@ -105,6 +114,8 @@ struct sluice_domain_cfg {
 	 * faulted in before the kernel pins it, so that maps of others need not
 	 * wait for that. 0 for 4 MiB; UINT64_MAX: never. */
 	uint64_t prefault_bytes;
+	/* With SLUICE_DOMAIN_ADOPT, else not looked at. Borrowed. */
+	int container_fd;
 };
 
 /**
@@ -116,8 +127,9 @@ struct sluice_domain_cfg {
  *
  * Thread: control. Owns: the caller, until sluice_domain_destroy().
  * Returns: 0, -EINVAL, -ENOMEM, and for VFIO -ENOENT (no /dev/vfio/vfio: load
- * vfio_iommu_type1), -EACCES, -EPERM, -ENODEV (no type1 v2 there), -EMFILE,
- * -ENFILE, -EAGAIN (no thread more: `ulimit -u`).
+ * vfio_iommu_type1), -EACCES, -EPERM, -ENODEV (no type1 v2 there, or the
+ * adopted container has no IOMMU yet), -EMFILE, -ENFILE, -EAGAIN (no thread
+ * more: `ulimit -u`).
  */
 SLUICE_API SLUICE_MUST_CHECK int sluice_domain_create(
         struct sluice_engine *engine, const struct sluice_domain_cfg *cfg,
@@ -143,7 +155,8 @@ SLUICE_API int sluice_domain_destroy(struct sluice_domain *domain);
  * and nothing changes. May run while lanes map and unmap.
  *
  * Thread: control. Blocks: yes. Returns: 0, -EBUSY (group already in use),
- * -EINVAL (a soft domain takes no group), -EPERM, -ENODEV, -ENOMEM, -EIO (the
+ * -EINVAL (a soft domain takes no group, nor does one that adopted its
+ * container: that is its owner's to do), -EPERM, -ENODEV, -ENOMEM, -EIO (the
  * IOMMU did not take the devices), -EPROTO (the kernel's answer about the IOMMU
  * is not understood).
  */
@@ -177,7 +190,7 @@ struct sluice_domain_info {
 	enum sluice_backend backend;
 	enum sluice_mode mode;
 	enum sluice_pt_format format;
-	uint32_t nr_groups;
+	uint32_t nr_groups;  /* attached through sluice */
 	sluice_iova_t first; /* lowest and highest usable IOVA */
 	sluice_iova_t last;
 	uint64_t granule; /* bytes the allocator hands to a lane at a time */
@@ -212,6 +225,7 @@ struct sluice_domain_info {
 	/* Debug builds: sluice_iova_free() of what was not handed out (a
 	 * double free), which changed nothing. */
 	uint64_t iova_bogus_frees;
+	uint32_t adopted; /* 1: SLUICE_DOMAIN_ADOPT */
 };
 
 /* Reads the allocator's bitmaps: microseconds, for wide apertures milliseconds.

@@ -8,11 +8,13 @@
 #include <sluice/arena.h>
 #include <sluice/backend.h>
 #include <sluice/base.h>
+#include <sluice/bounce.h>
 #include <sluice/budget.h>
 #include <sluice/device.h>
 #include <sluice/domain.h>
 #include <sluice/engine.h>
 #include <sluice/fixed.h>
+#include <sluice/foreign.h>
 #include <sluice/group.h>
 #include <sluice/lane.h>
 #include <sluice/map.h>

@@ -55,12 +55,16 @@ def parse(path):
     return found
 
 
-def public(root):
-    """name -> (inline, where, comment) over include/sluice."""
+# Headers of libraries beside libsluice; its umbrella leaves them out.
+BESIDE = {'dpdk.h': 'sluice-dpdk'}
+
+
+def public(root, lib='sluice'):
+    """name -> (inline, where, comment) over the headers of one library."""
     folder = os.path.join(root, 'include', 'sluice')
     out = {}
     for name in sorted(os.listdir(folder)):
-        if name.endswith('.h'):
+        if name.endswith('.h') and BESIDE.get(name, 'sluice') == lib:
             for fn, inline, line, comment in parse(os.path.join(folder, name)):
                 out[fn] = (inline, f'{name}:{line}', comment)
     return out

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The promise of lane.h: on a soft domain map, unmap, translate, poll and the
- * arena's get and put make no system call. Two lanes work under a seccomp
- * filter that traps every call but write and exit_group, from their first
- * operation on, long enough that IOVA slices are refilled, tables grow and the
- * log wraps many times. Knows the public API only, and the atomics it needs to
- * end two threads without a call.
+ * arena's get and put, and bounce's copies, make no system call. Two lanes work
+ * under a seccomp filter that traps every call but write and exit_group, from
+ * their first operation on, long enough that IOVA slices are refilled, tables
+ * grow and the log wraps many times. Knows the public API only, and the atomics
+ * it needs to end two threads without a call.
  */
 #include <errno.h>
 #include <linux/audit.h>
@@ -43,10 +43,12 @@ struct worker {
 	struct sluice_engine *engine;
 	struct sluice_domain *domain;
 	struct sluice_arena *arena;
+	struct sluice_bounce *bounce; /* NULL: lazy */
 	struct sluice_lane *lane;
 	struct sluice_view *view;
 	struct slot *slot;
 	struct sluice_buf buf[BUFS];
+	struct sluice_bounce_buf bounced;
 	uint64_t rng;
 	uint64_t pending; /* completions to come */
 	uint64_t maps, unmaps, refused;
@@ -192,6 +194,27 @@ static void turn_buffer(struct worker *w)
 		die("arena get", r);
 }
 
+/* A copy of any length and direction, synced while it is in use. */
+static void turn_bounced(struct worker *w)
+{
+	struct sluice_bounce_buf *b = &w->bounced;
+	static char memory[LANES][70000];
+	char *from = memory[sluice_lane_id(w->lane)] + next(w) % 4096;
+	int r = 0;
+
+	if (b->prot && next(w) % 2)
+		r = sluice_bounce_sync_for_cpu(w->bounce, b, 0, b->len);
+	else if (b->prot)
+		r = sluice_bounce_unmap(w->view, w->bounce, b,
+		                        SLUICE_BOUNCE_USED_ALL, 0, NULL);
+	else
+		r = sluice_bounce_map(w->view, w->bounce, from,
+		                      1 + next(w) % 65536,
+		                      1 + (uint32_t)(next(w) % 3), 0, b);
+	if (r)
+		die("bounce", r);
+}
+
 static void setup_worker(struct worker *w)
 {
 	size_t bytes = (size_t)SLOTS * SLOT_BYTES;
@@ -233,6 +256,8 @@ static void *work(void *arg)
 		if (s->len && next(w) % 2)
 			unmap_slot(w, s);
 		turn_buffer(w);
+		if (w->bounce && i % 8 == 0)
+			turn_bounced(w);
 		if (i % 16 == 0)
 			poll_lane(w);
 	}
@@ -254,6 +279,7 @@ static void run(enum sluice_mode mode)
 	                                .log_records = 256,
 	                                .tlb_entries = 64};
 	struct sluice_arena_cfg acfg = {.size = 4u << 20, .slot_size = 2048};
+	struct sluice_bounce_cfg bcfg = {.break_even = UINT64_MAX};
 	struct timespec nap = {0, 1000000};
 	struct sluice_domain_stats stats;
 	struct worker *w = &worker[0];
@@ -263,6 +289,9 @@ static void run(enum sluice_mode mode)
 	    sluice_domain_create(w->engine, &cfg, &w->domain) ||
 	    sluice_arena_create(w->domain, &acfg, &w->arena))
 		die("set-up", 0);
+	if (mode == SLUICE_MODE_STRICT &&
+	    sluice_bounce_create(w->domain, &bcfg, &w->bounce))
+		die("set-up of bounce", 0);
 	for (uint32_t i = 0; i < LANES; i++) {
 		worker[i] = worker[0];
 		worker[i].rng = 0x9e3779b97f4a7c15u * (i + 1);

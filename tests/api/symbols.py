@@ -13,8 +13,8 @@ import sys
 import decls
 
 
-def find_map(root):
-    found = [p for p in glob.glob(os.path.join(root, '**', '*.map'),
+def find_map(root, lib):
+    found = [p for p in glob.glob(os.path.join(root, '**', lib + '.map'),
                                   recursive=True)
              if 'meson-private' not in p and '/build' not in p[len(root):]]
     if len(found) != 1:
@@ -66,13 +66,23 @@ def difference(a, a_name, b, b_name):
         yield f'{name}: in {b_name}, not in {a_name}'
 
 
-def main():
-    root, builddir = sys.argv[1:3]
-    public = decls.public(root)
+def is_built(builddir, name):
+    return bool(glob.glob(os.path.join(builddir, '**', name), recursive=True))
+
+
+def check(root, builddir, lib):
+    """(what is declared, problems) of one library."""
+    public = decls.public(root, lib)
     declared = {n for n, (inline, _, _) in public.items() if not inline}
-    mapped = map_names(find_map(root))
+    mapped = map_names(find_map(root, lib))
     bad = list(difference(declared, 'the headers', mapped, 'the map'))
-    for name, which in ('libsluice.so', '-D'), ('libsluice.a', '-g'):
+    files = [(f'lib{lib}.so', '-D'), (f'lib{lib}.a', '-g')]
+    # One beside libsluice is optional, and has no archive.
+    if lib != 'sluice':
+        files = [f for f in files[:1] if is_built(builddir, f[0])]
+        if not files:
+            print(f'lib{lib}: not built')
+    for name, which in files:
         have = exported(library(builddir, name), which)
         # A sanitizer adds symbols of its own: only ours are compared there.
         if len(sys.argv) > 3 and sys.argv[3] != 'none':
@@ -81,6 +91,16 @@ def main():
     for name, (_, where, comment) in sorted(public.items()):
         if not comment:
             bad.append(f'{where}: {name}() has no comment above it')
+    return declared, bad
+
+
+def main():
+    root, builddir = sys.argv[1:3]
+    declared, bad = check(root, builddir, 'sluice')
+    for lib in sorted(decls.BESIDE.values()):
+        more, problems = check(root, builddir, lib)
+        declared |= more
+        bad += problems
     for b in bad:
         print(b)
     print(f'symbols: {len(declared)} declared, {len(bad)} problems')

@@ -318,8 +318,11 @@ static int container_ioctl(struct fake_container *c, unsigned long request,
 		return (uintptr_t)arg == VFIO_TYPE1v2_IOMMU &&
 		       !k.cfg.no_type1v2;
 	case VFIO_SET_IOMMU:
+		/* Type1 (v1) is what EAL asks for; for whole mappings, the
+		 * only ones here, its rules are the same. */
 		if (c->iommu || !c->nr_groups || k.cfg.no_type1v2 ||
-		    (uintptr_t)arg != VFIO_TYPE1v2_IOMMU)
+		    ((uintptr_t)arg != VFIO_TYPE1v2_IOMMU &&
+		     (uintptr_t)arg != VFIO_TYPE1_IOMMU))
 			return -EINVAL;
 		c->iommu = true;
 		return 0;

@@ -31,6 +31,7 @@ ARROWS = {
     'groups': ['util'],
     'engine': ['util', 'pagetable', 'iotlb', 'groups'],
     'vmm': [],
+    'dpdk': [],  # a client of the public calls, and of EAL's
     'bench': ['yardstick'],
     'tools': ['yardstick'],
     'yardstick': [],

@@ -85,7 +85,9 @@ class Usage(Case):
                      ['bench', '-t', '0'], ['bench', '-t', '257'],
                      ['bench', '-s', '301'], ['bench', '-g', '1025'],
                      ['bench', '-d', '3'], ['bench', '-x', '10000001'],
-                     ['bench', '-m', 'both'], ['bench', '--mode', 'bounce'],
+                     ['bench', '-m', 'both'], ['bench', '--mode', 'raw'],
+                     ['bench', '--matrix'],
+                     ['bench', '--mode', 'bounce', '-m', 'sg'],
                      ['bench', '--mode', 'none'],
                      ['bench', '--backend', 'magic'],
                      ['bench', '--backend', 'type1'],
@@ -467,6 +469,8 @@ class Bench(Case):
         self.check('-m', 'sg', '-g', '8', '--depth', '16')
         out, _ = self.check('--mode', 'arena')
         self.assertEqual(out['config']['against'], ['naive'])
+        out, _ = self.check('--mode', 'bounce', '--against', 'none')
+        self.assertEqual(out['counters']['unmaps'], 0)  # copies
 
     def test_kernel_style_lines(self):
         p = bench('-d', '1')
