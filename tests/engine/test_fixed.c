@@ -38,6 +38,11 @@ static void every_slot(void **state)
 		assert_memory_equal(buf[i].va, all + i * SLOT, SLOT);
 		sluice_arena_put(x.r.lane, x.arena[0], buf[i].va);
 	}
+	/* The arena ends before the longest buffer does. */
+	assert_int_equal(sluice_fixed_index(x.fixed,
+	                                    base_of(x.arena[0]) + SIZE - PAGE,
+	                                    2 * PAGE, &index),
+	                 PAGE);
 	free(all);
 	down(&x);
 }

@@ -73,6 +73,10 @@ guest() {
 	vm_run 0 "$hybrid" $VM_NVME0 from-disk 2048 "$other" --bytes $bytes
 	with_ring $bytes $chunks
 	vm_says ' direct '
+	vm_run 0 "$hybrid" $VM_NVME0 to-disk "$other" 540000 --verify \
+		--bytes $((bytes / 16))
+	with_ring $((bytes / 16)) $((chunks / 16))
+	vm_says ' direct '
 
 	# Lengths that are no multiple of a slot, of a page, of a block.
 	head -c 1000001 "$back" >"$file"
@@ -108,6 +112,9 @@ host() {
 		vm_fail "the first disk's image is not what was copied"
 	[ "$(part nvme1 0 $bytes)" = "$data" ] ||
 		vm_fail "the second disk's image is not what was copied"
+	[ "$(part nvme0 276480000 $((bytes / 16)))" = \
+		"$(part nvme1 0 $((bytes / 16)))" ] ||
+		vm_fail "what came from the second disk is not what is there"
 	[ "$(part nvme0 307200000 1000001)" = "$(sed -n 2p "$sums")" ] ||
 		vm_fail "the short file's image is not what was copied"
 	# The last block is filled up; what follows was not touched.
