@@ -34,8 +34,9 @@ struct sluice_arena {
 	au32 *links;               /* of the depot */
 	struct slot_stack *stacks; /* by lane id */
 	struct zombie *zombie;     /* for the end: destroy cannot fail */
-	pthread_mutex_t lock;      /* guards next */
+	pthread_mutex_t lock;      /* guards the two below */
 	uint64_t next;             /* first byte not carved */
+	uint32_t held;             /* tables that have the memory pinned */
 };
 
 static void arena_release(void *ctx)
@@ -177,6 +178,39 @@ int sluice_arena_create(struct sluice_domain *domain,
 	return 0;
 }
 
+void arena_hold(struct sluice_arena *a, uintptr_t *ret_va, uint64_t *ret_len)
+{
+	pthread_mutex_lock(&a->lock);
+	a->held++;
+	pthread_mutex_unlock(&a->lock);
+	*ret_va = (uintptr_t)a->va;
+	*ret_len = a->mem.len;
+}
+
+void arena_drop(struct sluice_arena *a)
+{
+	pthread_mutex_lock(&a->lock);
+	a->held--;
+	pthread_mutex_unlock(&a->lock);
+}
+
+static bool is_held(struct sluice_arena *a)
+{
+	uint32_t held;
+
+	pthread_mutex_lock(&a->lock);
+	held = a->held;
+	pthread_mutex_unlock(&a->lock);
+	if (!held)
+		return false;
+	msg_fmt(-EBUSY,
+	        "the arena is not destroyed: it is in %u tables of fixed "
+	        "buffers; call sluice_fixed_remove() first",
+	        held);
+	domain_log(a->domain, SLUICE_LOG_ERROR, "%s", sluice_last_error());
+	return true;
+}
+
 void sluice_arena_destroy(struct sluice_arena *a)
 {
 	struct sluice_domain *d;
@@ -185,6 +219,8 @@ void sluice_arena_destroy(struct sluice_arena *a)
 		return;
 	d = a->domain;
 	if (engine_check(d->engine))
+		return;
+	if (is_held(a))
 		return;
 	a->zombie->release = arena_release;
 	a->zombie->ctx = a;

@@ -232,6 +232,21 @@ static int domain_init(struct sluice_domain *d)
 	return 0;
 }
 
+/* Nothing depends on the answer yet: no kernel has given it. */
+static void ask_uring_cmd(struct sluice_domain *d)
+{
+	int rc;
+
+	if (!d->be || !d->be->ops->uring_cmd || d->engine->cfg.no_io_uring)
+		return;
+	rc = d->be->ops->uring_cmd(d->be);
+	d->uring_cmd = rc == 0;
+	domain_log(d, SLUICE_LOG_INFO,
+	           "the container %s IORING_OP_URING_CMD (%s); its calls are "
+	           "made by a helper thread",
+	           rc ? "does not take" : "takes", rc ? msg_errname(rc) : "ok");
+}
+
 int domain_create_on(struct sluice_engine *engine,
                      const struct sluice_domain_cfg *cfg, struct backend *be,
                      struct sluice_domain **ret_domain)
@@ -271,6 +286,7 @@ int domain_create_on(struct sluice_engine *engine,
 		domain_free(d);
 		return rc;
 	}
+	ask_uring_cmd(d);
 	pthread_mutex_lock(&engine->lock);
 	engine->nr_domains++;
 	pthread_mutex_unlock(&engine->lock);
@@ -452,6 +468,7 @@ void sluice_domain_get_info(struct sluice_domain *d,
 	        .granule = d->iova ? iova_space_granule(d->iova) : 0,
 	        .mappings_left =
 	                d->be ? d->be->ops->mappings_left(d->be) : UINT64_MAX,
+	        .uring_cmd = d->uring_cmd,
 	};
 	aperture_report(d, ret_info);
 	pthread_mutex_unlock(&d->lock);

@@ -80,6 +80,7 @@ struct sluice_domain {
 	struct sluice_view **views; /* by lane id, max_lanes of them */
 	uint32_t nr_views;
 	uint32_t nr_arenas;
+	uint32_t uring_cmd;            /* what sluice_domain_info says */
 	struct sluice_device *devices; /* open ones */
 	struct sluice_group **groups;  /* nr_groups of them */
 	uint32_t room_groups;
@@ -404,6 +405,11 @@ int domain_map_now(struct sluice_domain *domain, uint64_t va, uint64_t len,
  * z is caller-allocated, freed with the release. */
 void domain_unmap_later(struct sluice_domain *domain, uint64_t iova,
                         uint64_t len, struct zombie *z);
+/* ---- arena.c ---- */
+/* Where its memory is; it is not destroyed before arena_drop(). */
+void arena_hold(struct sluice_arena *arena, uintptr_t *ret_va,
+                uint64_t *ret_len);
+void arena_drop(struct sluice_arena *arena);
 /* ---- device.c ---- */
 /* -EBUSY when a device of the group is open; NULL: of any group. Called with
  * the domain's lock. */

@@ -208,6 +208,12 @@ static int do_uring_submit(struct io_uring *ring, unsigned wait_nr)
 	               : io_uring_submit(ring);
 }
 
+static int do_uring_register(int fd, unsigned opcode, const void *arg,
+                             unsigned nr)
+{
+	return io_uring_register((unsigned)fd, opcode, arg, nr);
+}
+
 const struct sys_table sys_kernel = {
         .open = do_open,
         .openat = do_openat,
@@ -239,6 +245,7 @@ const struct sys_table sys_kernel = {
         .uring_knows = do_uring_knows,
         .uring_submit = do_uring_submit,
         .uring_events = io_uring_get_events,
+        .uring_register = do_uring_register,
 };
 
 const struct sys_table *sys = &sys_kernel;

@@ -73,6 +73,9 @@ struct sys_table {
 	int (*uring_knows)(struct io_uring *ring, int opcode);
 	int (*uring_submit)(struct io_uring *ring, unsigned wait_nr);
 	int (*uring_events)(struct io_uring *ring);
+	/* By the ring's descriptor: of somebody else's ring. */
+	int (*uring_register)(int fd, unsigned opcode, const void *arg,
+	                      unsigned nr);
 };
 
 extern const struct sys_table sys_kernel;

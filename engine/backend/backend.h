@@ -73,6 +73,11 @@ void fabric_unwatch(struct fabric_port *port, int fd, uint64_t id);
  * none for FABRIC_MSG_RING. */
 uint32_t fabric_look(struct fabric_port *port, uint64_t *ids, uint32_t max);
 
+/* Does anything answer IORING_OP_URING_CMD on fd? cmd_op must change nothing. 0
+ * when it does, be it by an error of its own; else -errno: there is no
+ * io_uring, or it has no such request, or not for this descriptor. */
+int fabric_uring_cmd(int fd, uint32_t cmd_op);
+
 /* ---- requests ---- */
 
 enum be_op { BE_MAP = 1, BE_UNMAP = 2 };
@@ -166,6 +171,9 @@ struct backend_ops {
 	 * k; the rest did not fit. */
 	uint32_t (*submit)(struct backend *be, struct be_req *const *req,
 	                   uint32_t n);
+	/* Control: does the kernel take requests on the backend's descriptor
+	 * from an io_uring (IORING_OP_URING_CMD)? 0, or -errno: why not. */
+	int (*uring_cmd)(struct backend *be);
 	/* Lane: nothing is left to do but wait for unmaps that were submitted;
 	 * they shall not wait for company. */
 	void (*hurry)(struct backend *be);

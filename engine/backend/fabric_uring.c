@@ -264,3 +264,47 @@ void usource_post(struct fabric_source *source, struct fabric_port *port,
 	io_uring_sqe_set_data64(sqe, source->nr);
 	source->slot[source->nr++] = (struct source_slot){port, *cqe};
 }
+
+/* The result of the request, in *ret_result; or why none was made. */
+static int cmd_result(struct io_uring *ring, int fd, uint32_t cmd_op,
+                      int *ret_result)
+{
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe *cqe;
+	unsigned head, nr = 0;
+	int rc = sys->uring_knows(ring, IORING_OP_URING_CMD);
+
+	if (rc != 1)
+		return rc < 0 ? rc : -EOPNOTSUPP;
+	sqe = io_uring_get_sqe(ring);
+	if (!sqe)
+		return -EBUSY;
+	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, fd, NULL, 0, 0);
+	sqe->cmd_op = cmd_op;
+	rc = sys->uring_submit(ring, 1);
+	if (rc < 0)
+		return rc;
+	io_uring_for_each_cqe(ring, head, cqe)
+	{
+		*ret_result = cqe->res;
+		nr++;
+	}
+	return nr == 1 ? 0 : -EIO;
+}
+
+int fabric_uring_cmd(int fd, uint32_t cmd_op)
+{
+	struct io_uring_params params = {0};
+	struct io_uring ring;
+	int rc = sys->uring_init(1, &ring, &params), result = 0;
+
+	if (rc)
+		return rc;
+	rc = cmd_result(&ring, fd, cmd_op, &result);
+	sys->uring_exit(&ring);
+	if (rc)
+		return rc;
+	/* That it does not know the command is an answer, too. */
+	return result >= 0 || result == -ENOTTY || result == -EINVAL ? 0
+	                                                             : result;
+}

@@ -240,6 +240,13 @@ static int t1_usable(struct backend *be, struct sluice_range *ranges,
 	              : nr;
 }
 
+/* A command that only asks, should a kernel ever take VFIO's ioctls this way.
+ */
+static int t1_uring_cmd(struct backend *be)
+{
+	return fabric_uring_cmd(((struct t1 *)be)->fd, VFIO_GET_API_VERSION);
+}
+
 static void t1_tune(struct backend *be, uint32_t batch_us, uint32_t batch_max,
                     uint64_t prefault_bytes)
 {
@@ -309,6 +316,7 @@ static const struct backend_ops t1_ops = {
         .unmap_now = t1_unmap_now,
         .destroy = t1_destroy,
         .submit = t1_submit,
+        .uring_cmd = t1_uring_cmd,
         .hurry = t1_hurry,
         .tune = t1_tune,
         .mappings_left = t1_mappings_left,

@@ -172,7 +172,7 @@ int nvme_write(struct nvme *nvme, uint64_t lba, uint32_t nr_blocks,
 /* Makes what was written durable. */
 int nvme_flush(struct nvme *nvme);
 
-/* Prints "nvme_rw: …" to stderr and returns rc. */
+/* Prints "PROGRAM: …" to stderr and returns rc. */
 int fail(int rc, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -22,7 +22,7 @@ int fail(int rc, const char *fmt, ...)
 {
 	va_list ap;
 
-	fputs("nvme_rw: ", stderr);
+	fprintf(stderr, "%s: ", program_invocation_short_name);
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);

@@ -63,6 +63,8 @@ SLUICE_API SLUICE_MUST_CHECK int sluice_arena_create(
  *
  * Everything got from it must have been put back or be unused by devices. The
  * memory is released once every lane has polled; nothing waits for that here.
+ * An arena in a table of fixed buffers (sluice/fixed.h) stays: log and
+ * sluice_last_error() say so.
  * Thread: control. NULL is fine.
  */
 SLUICE_API void sluice_arena_destroy(struct sluice_arena *arena);

@@ -197,6 +197,10 @@ struct sluice_domain_info {
 	/* Kernel backend: mappings the kernel still takes; UINT64_MAX: no
 	 * limit known. */
 	uint64_t mappings_left;
+	/* Kernel backend: 1 when the kernel answers IORING_OP_URING_CMD on the
+	 * container. None up to Linux 7.3 does: calls to it are made by a
+	 * helper thread, whatever this says. 0 with no_io_uring. */
+	uint32_t uring_cmd;
 	/* Where the allocator's addresses are, in bytes; 0 without one. What
 	 * is in none of them is handed out or waits for a ticket. Exact when
 	 * no lane runs.

@@ -13,6 +13,7 @@
 #include <sluice/device.h>
 #include <sluice/domain.h>
 #include <sluice/engine.h>
+#include <sluice/fixed.h>
 #include <sluice/foreign.h>
 #include <sluice/group.h>
 #include <sluice/lane.h>

@@ -337,6 +337,13 @@ static int f_uring_events(struct io_uring *ring)
 	return base.uring_events(ring);
 }
 
+static int f_uring_register(int fd, unsigned opcode, const void *arg,
+                            unsigned nr)
+{
+	FAIL_AT(CALL_URING_REGISTER);
+	return base.uring_register(fd, opcode, arg, nr);
+}
+
 /* ---- the heap (--wrap) ---- */
 
 void *__real_malloc(size_t size);
@@ -419,6 +426,7 @@ static const struct sys_table table = {
         .uring_knows = f_uring_knows,
         .uring_submit = f_uring_submit,
         .uring_events = f_uring_events,
+        .uring_register = f_uring_register,
 };
 
 void inject_begin(const struct fake_vfio_cfg *cfg, const char *tree,

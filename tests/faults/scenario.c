@@ -7,6 +7,7 @@
 #include "tests/faults/run.h"
 
 #include <errno.h>
+#include <liburing.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -272,6 +273,31 @@ static void arena_down(struct run *r, unsigned i)
 	at->len = 0;
 }
 
+/* On a ring of the caller's, which is not the library's to lose. */
+static void fixed_life(struct run *r)
+{
+	struct sluice_fixed_cfg cfg = {.nr = 2};
+	struct sluice_fixed *fixed = NULL;
+	struct io_uring ring;
+	uint32_t index;
+	int rc;
+
+	if (io_uring_queue_init(1, &ring, 0))
+		return;
+	cfg.ring_fd = ring.ring_fd;
+	CALL(sluice_fixed_open, &cfg, &fixed);
+	for (int i = 0; i < 2 && rc == 0; i++)
+		if (r->arena[i])
+			CALL(sluice_fixed_add, fixed, r->arena[i]);
+	if (sluice_fixed_index(fixed, r->arena[0], 1, &index) != -EFAULT)
+		wrong(r, "the arena's object is a fixed buffer");
+	if (r->arena[0])
+		CALL(sluice_fixed_remove, fixed, r->arena[0]);
+	/* With the other one in it. */
+	sluice_fixed_close(fixed);
+	io_uring_queue_exit(&ring);
+}
+
 static void ring_life(struct run *r)
 {
 	struct sluice_ring_cfg cfg = {.stride = PAGE, .nr_slots = 16};
@@ -321,6 +347,7 @@ static void middle(struct run *r)
 	check(r, "with a second group");
 	turn_over(r);
 	arenas_up(r);
+	fixed_life(r);
 	if (is_kernel(r)) {
 		arena_too_large(r);
 		open_device(r);
