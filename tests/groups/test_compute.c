@@ -16,62 +16,9 @@
 #include <sys/resource.h>
 
 #include "groups/grp.h"
+#include "scarce.h"
 #include "tree.h"
 #include "util/util.h"
-
-#define UNTOUCHED ((struct sluice_group_set *)&untouched)
-
-static char untouched;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t nr, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t nr, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-/* How many allocations still succeed; below 0: all. */
-static int allocations = -1;
-
-static int out_of_memory(void)
-{
-	if (allocations < 0)
-		return 0;
-	return allocations == 0 || allocations-- == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return out_of_memory() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t nr, size_t size)
-{
-	return out_of_memory() ? NULL : __real_calloc(nr, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	return out_of_memory() ? NULL : __real_realloc(old, size);
-}
-
-static int make(void **state)
-{
-	struct tree *t = __real_malloc(sizeof(*t));
-
-	assert_non_null(t);
-	tree_new(t);
-	*state = t;
-	return 0;
-}
-
-static int unmake(void **state)
-{
-	allocations = -1;
-	tree_free(*state);
-	free(*state);
-	return 0;
-}
 
 /* A slot of eight functions and an IOMMU that has them; IVRS knows them. */
 static void computable(const struct tree *t)
@@ -168,9 +115,12 @@ static void no_descriptors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test_setup_teardown(no_memory, make, unmake),
-	        cmocka_unit_test_setup_teardown(no_descriptors, make, unmake),
-	        cmocka_unit_test_setup_teardown(hidden_config, make, unmake),
+	        cmocka_unit_test_setup_teardown(no_memory, scarce_make,
+	                                        scarce_unmake),
+	        cmocka_unit_test_setup_teardown(no_descriptors, scarce_make,
+	                                        scarce_unmake),
+	        cmocka_unit_test_setup_teardown(hidden_config, scarce_make,
+	                                        scarce_unmake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

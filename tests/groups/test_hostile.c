@@ -18,53 +18,9 @@
 #include <cmocka.h>
 
 #include "groups/grp.h"
+#include "scarce.h"
 #include "tree.h"
 #include "util/util.h"
-
-#define UNTOUCHED ((struct sluice_group_set *)(uintptr_t)0x5a5a)
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t nr, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t nr, size_t size);
-
-/* Allocations that still succeed; negative: all do. */
-static int allocations = -1;
-
-static int out_of_memory(void)
-{
-	if (allocations < 0)
-		return 0;
-	return allocations == 0 || allocations-- == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return out_of_memory() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t nr, size_t size)
-{
-	return out_of_memory() ? NULL : __real_calloc(nr, size);
-}
-
-static int make(void **state)
-{
-	struct tree *t = __real_malloc(sizeof(*t));
-
-	assert_non_null(t);
-	tree_new(t);
-	*state = t;
-	return 0;
-}
-
-static int unmake(void **state)
-{
-	allocations = -1;
-	tree_free(*state);
-	free(*state);
-	return 0;
-}
 
 static struct sluice_group_set *read_ok(const struct tree *t)
 {
@@ -246,7 +202,7 @@ static void odd_regions(void **state)
 	        "kernel/iommu_groups/1/reserved_regions";
 	struct tree *t = *state;
 	struct sluice_group_set *set;
-	char *big = __real_calloc(1, 70000);
+	char *big = calloc(1, 70000);
 	char path[512];
 
 	for (size_t i = 0; i < NR_OF(bad); i++) {
@@ -463,17 +419,27 @@ static void no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test_setup_teardown(no_tree, make, unmake),
-	        cmocka_unit_test_setup_teardown(odd_group_names, make, unmake),
-	        cmocka_unit_test_setup_teardown(odd_members, make, unmake),
-	        cmocka_unit_test_setup_teardown(odd_attributes, make, unmake),
-	        cmocka_unit_test_setup_teardown(odd_regions, make, unmake),
-	        cmocka_unit_test_setup_teardown(unreadable, make, unmake),
-	        cmocka_unit_test_setup_teardown(odd_links, make, unmake),
+	        cmocka_unit_test_setup_teardown(no_tree, scarce_make,
+	                                        scarce_unmake),
+	        cmocka_unit_test_setup_teardown(odd_group_names, scarce_make,
+	                                        scarce_unmake),
+	        cmocka_unit_test_setup_teardown(odd_members, scarce_make,
+	                                        scarce_unmake),
+	        cmocka_unit_test_setup_teardown(odd_attributes, scarce_make,
+	                                        scarce_unmake),
+	        cmocka_unit_test_setup_teardown(odd_regions, scarce_make,
+	                                        scarce_unmake),
+	        cmocka_unit_test_setup_teardown(unreadable, scarce_make,
+	                                        scarce_unmake),
+	        cmocka_unit_test_setup_teardown(odd_links, scarce_make,
+	                                        scarce_unmake),
 	        cmocka_unit_test(this_machine),
-	        cmocka_unit_test_setup_teardown(ungrouped, make, unmake),
-	        cmocka_unit_test_setup_teardown(explain, make, unmake),
-	        cmocka_unit_test_setup_teardown(no_memory, make, unmake),
+	        cmocka_unit_test_setup_teardown(ungrouped, scarce_make,
+	                                        scarce_unmake),
+	        cmocka_unit_test_setup_teardown(explain, scarce_make,
+	                                        scarce_unmake),
+	        cmocka_unit_test_setup_teardown(no_memory, scarce_make,
+	                                        scarce_unmake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
