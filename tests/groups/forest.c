@@ -182,7 +182,7 @@ static void scan(struct forest *f, const struct grower *g, uint32_t bridge,
 			continue;
 		d = &f->dev[f->topo.nr];
 		*d = n->dev;
-		d->rid = (uint16_t)(bus << 8 | n->slot << 3 | n->fn);
+		d->rid = (uint16_t)((uint32_t)bus << 8 | n->slot << 3 | n->fn);
 		f->label[f->topo.nr] = i;
 		d->class = i; /* carries the label through the sorting */
 		f->topo.nr++;
