@@ -46,9 +46,10 @@ static inline void drig_up(struct drig *d, const struct fake_vfio_cfg *vfio,
 	struct sluice_device_cfg cfg = {.cookie = DEVICE_COOKIE};
 	struct krig *k = &d->k;
 
-	krig_open(k, vfio, NULL, kind == FABRIC_PLAIN);
 	if (kind == FABRIC_EVENTFD)
-		drig_deny_uring();
+		krig_tamper = drig_deny_uring;
+	krig_open(k, vfio, NULL, kind == FABRIC_PLAIN);
+	krig_tamper = NULL;
 	assert_int_equal(sluice_domain_attach(k->r.domain, &k->group[0]), 0);
 	assert_int_equal(sluice_view_open(k->r.lane, k->r.domain, &k->r.view),
 	                 0);

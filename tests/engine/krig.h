@@ -76,6 +76,10 @@ struct krig {
 	struct sluice_group group[2];
 };
 
+/* Changes the table of system calls, before any thread of an engine is there
+ * to read it; NULL: nobody does. */
+static void (*krig_tamper)(void);
+
 static inline void krig_open(struct krig *k, const struct fake_vfio_cfg *vfio,
                              const struct sluice_domain_cfg *cfg,
                              int no_io_uring)
@@ -88,6 +92,8 @@ static inline void krig_open(struct krig *k, const struct fake_vfio_cfg *vfio,
 	struct backend *be;
 
 	fake_vfio_reset(vfio);
+	if (krig_tamper)
+		krig_tamper();
 	limits = &fake_limits;
 	for (int i = 0; i < 2; i++) {
 		path[sizeof(path) - 2] = (char)('0' + i);

@@ -268,16 +268,23 @@ static int few_eventfds(unsigned init, int flags)
 	return eventfds_left-- > 0 ? sys_kernel.eventfd(init, flags) : -EMFILE;
 }
 
-static void without_descriptors(void **state)
+static void count_eventfds(void)
 {
 	static struct sys_table table;
-	struct drig d;
 
-	(void)state;
-	drig_up(&d, NULL, FABRIC_MSG_RING);
 	table = *sys;
 	table.eventfd = few_eventfds;
 	sys = &table;
+}
+
+static void without_descriptors(void **state)
+{
+	struct drig d;
+
+	(void)state;
+	eventfds_left = 1000;
+	krig_tamper = count_eventfds;
+	drig_up(&d, NULL, FABRIC_MSG_RING);
 	eventfds_left = 3;
 	assert_says(on(&d, SLUICE_IRQ_MSIX, 0, 4), -EMFILE, "ulimit -n");
 	assert_int_equal(fake_vfio_listening(0), 2);
