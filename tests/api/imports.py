@@ -19,7 +19,8 @@ TABLE = os.path.join('libsluice_util.a.p', 'sys.c.o')
 PURE = {
     'malloc', 'calloc', 'realloc', 'aligned_alloc', 'free',
     'memchr', 'memcmp', 'memcpy', 'memmove', 'memrchr', 'memset',
-    'strchr', 'strcmp', 'strcspn', 'strerror', 'strerrorname_np', 'strlen',
+    'bcmp', 'strchr', 'strcmp', 'strcspn', 'strerror', 'strerrorname_np',
+    'strlen',
     'strncmp', 'strnlen', 'strpbrk', 'strrchr', 'strstr', 'strtol', 'strtoul',
     'strtoull', 'snprintf', 'vsnprintf', 'sscanf', 'bsearch', 'qsort',
     'sigfillset',
