@@ -3,9 +3,11 @@
  * What the machine itself costs: nothing that is built from loads, stores and
  * locked instructions can be faster.
  */
+#include "bench/crew.h"
 #include "bench/rig.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #define CHAIN 64
 #define OPS 4096
@@ -32,6 +34,66 @@ static void chain_run(void *ctx, uint64_t n)
 	for (uint64_t i = 0; i < n; i++) {
 		l = l->next;
 		gb_use(l);
+	}
+}
+
+/* As much memory as the lowest tables of 2^20 pages take, a line at a time and
+ * in a random order: behind the second cache, and where others use the host
+ * often behind the third. */
+#define FAR_LINES (UINT64_C(1) << 17)
+
+struct far_line {
+	_Alignas(64) struct far_line *next;
+};
+
+struct far {
+	struct far_line *at;
+	struct far_line *line;
+};
+
+static void *far_setup(void)
+{
+	size_t len = FAR_LINES * sizeof(struct far_line);
+	struct far *f = malloc(sizeof(*f));
+	uint64_t seed = 0x2545f4914f6cdd1d;
+
+	rig_check(f ? 0 : -1, "memory");
+	/* In large pages, as the tables. */
+	f->line = aligned_alloc(UINT64_C(1) << 21, len);
+	rig_check(f->line ? 0 : -1, "memory");
+	(void)madvise(f->line, len, MADV_HUGEPAGE);
+	for (uint64_t i = 0; i < FAR_LINES; i++)
+		f->line[i].next = &f->line[i];
+	/* Exchanging successors joins cycles as long as they are two. */
+	for (uint64_t i = FAR_LINES - 1; i > 0; i--) {
+		struct far_line *was = f->line[i].next;
+		uint64_t k;
+
+		seed = seed * UINT64_C(6364136223846793005) +
+		       UINT64_C(1442695040888963407);
+		k = (seed >> 33) % i;
+		f->line[i].next = f->line[k].next;
+		f->line[k].next = was;
+	}
+	f->at = f->line;
+	return f;
+}
+
+static void far_done(void *ctx)
+{
+	struct far *f = ctx;
+
+	free(f->line);
+	free(f);
+}
+
+static void far_run(void *ctx, uint64_t n)
+{
+	struct far *f = ctx;
+
+	for (uint64_t i = 0; i < n; i++) {
+		f->at = f->at->next;
+		gb_use(f->at);
 	}
 }
 
@@ -133,6 +195,51 @@ static void trips_run(void *ctx, uint64_t n)
 	}
 }
 
+/* Arithmetic in registers, by one thread and by one on each processor, for as
+ * long as a scheduler's turns: what the host gives to who shares nothing. */
+#define TURNS UINT64_C(50000000)
+
+static void no_op(void *ctx, unsigned who)
+{
+	(void)ctx;
+	(void)who;
+}
+
+static void reckon(void *ctx, unsigned who, uint64_t n)
+{
+	uint64_t x = who;
+
+	(void)ctx;
+	for (uint64_t i = 0; i < n; i++) {
+		x = x * UINT64_C(6364136223846793005) + i;
+		gb_use(x);
+	}
+}
+
+static void *reckon_alone(void)
+{
+	static const struct crew_ops ops = {no_op, no_op, reckon, no_op};
+
+	return crew_open(&ops, NULL, 1);
+}
+
+static void *reckon_all(void)
+{
+	static const struct crew_ops ops = {no_op, no_op, reckon, no_op};
+
+	return crew_size() < 2 ? NULL : crew_open(&ops, NULL, crew_size());
+}
+
+static void reckon_done(void *ctx)
+{
+	crew_close(ctx);
+}
+
+static double turns(void *ctx, uint64_t n)
+{
+	return (double)crew_round(ctx, n);
+}
+
 /* The shortest of many short tries: a floor that is too high because other
  * work was in the way would flatter whatever is held against it. */
 static double best(void *ctx, uint64_t n, void (*run)(void *, uint64_t))
@@ -151,6 +258,11 @@ static double best(void *ctx, uint64_t n, void (*run)(void *, uint64_t))
 static double chain(void *ctx, uint64_t n)
 {
 	return best(ctx, n, chain_run);
+}
+
+static double far_chain(void *ctx, uint64_t n)
+{
+	return best(ctx, n, far_run);
 }
 
 static double add(void *ctx, uint64_t n)
@@ -178,7 +290,11 @@ void cases_floor(void)
 {
 	static const struct gb_case cases[] = {
 	        CASE("floor/L1_load_to_use", OPS, chain_setup, free, chain),
+	        CASE("floor/load_8M", OPS, far_setup, far_done, far_chain),
 	        CASE("floor/locked_add", OPS, word_setup, free, add),
+	        CASE("floor/arithmetic_1", TURNS, reckon_alone, reckon_done,
+	             turns),
+	        CASE("floor/arithmetic", TURNS, reckon_all, reckon_done, turns),
 	        CASE("floor/mutex_pair", OPS, mutex_setup, free, mutex),
 	        CASE("floor/ping_pong", TRIPS, tennis, tennis_done, trips),
 	};

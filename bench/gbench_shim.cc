@@ -69,6 +69,8 @@ extern "C" void gb_register(const struct gb_case *c)
 	});
 	if (c->calls)
 		b->Iterations(static_cast<benchmark::IterationCount>(c->calls));
+	if (c->reps)
+		b->Repetitions(c->reps);
 	b->UseManualTime();
 }
 

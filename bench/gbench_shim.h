@@ -18,6 +18,7 @@ struct gb_case {
 	const char *name; /* "B1/sluice", "B1/naive", "floor/…" */
 	uint64_t batch;   /* operations of one call */
 	uint64_t calls;   /* 0: until the times are steady; else this many */
+	int reps;         /* 0: as many as asked for, or 9 */
 	/* Returns NULL when the machine cannot run the case: it is skipped. */
 	void *(*setup)(void);
 	/* For cases that differ in a value: takes the place of setup. */

@@ -236,12 +236,12 @@ int aperture_init(struct sluice_domain *d)
 	return rc;
 }
 
-/* What was usable and is not any more leaves the allocator. After a failure
- * the first pieces stay out of it: the aperture is a little smaller, no
- * mapping is touched. */
+/* What was usable and is not any more leaves the allocator: all of it, or
+ * nothing when a part is in use. */
 static int take_out(struct sluice_domain *d, const struct ranges *now)
 {
 	struct ranges *gone = malloc(sizeof(*gone));
+	uint32_t refused = 0;
 	int rc = 0;
 
 	if (!gone)
@@ -251,20 +251,25 @@ static int take_out(struct sluice_domain *d, const struct ranges *now)
 		rc = add(gone, d->usable[i].first, d->usable[i].last);
 	for (uint32_t i = 0; i < now->nr && rc == 0; i++)
 		rc = cut(gone, now->r[i].first, now->r[i].last);
-	for (uint32_t i = 0; i < gone->nr && rc == 0; i++) {
-		rc = iova_space_reserve(d->iova, gone->r[i].first,
-		                        gone->r[i].last);
-		if (rc == -EBUSY)
-			rc = msg_fmt(rc,
-			             "the group cannot use 0x%llx-0x%llx, "
-			             "which this domain already hands out: "
-			             "attach it before mapping, or give it a "
-			             "domain of its own",
-			             (unsigned long long)gone->r[i].first,
-			             (unsigned long long)gone->r[i].last);
+	for (uint32_t i = 0; i < gone->nr && rc == 0; i++)
+		rc = attach_check_range(d, &gone->r[i], NULL);
+	if (rc == 0 && d->iova) {
+		rc = iova_space_reserve_all(d->iova, gone->r, gone->nr,
+		                            &refused);
+		if (rc)
+			rc = attach_in_hand(d, rc, &gone->r[refused]);
 	}
 	free(gone);
 	return rc;
+}
+
+static int shrink_to(struct sluice_domain *d, const struct ranges *now)
+{
+	int rc = now->nr ? take_out(d, now)
+	                 : msg_lit(-EBUSY, "nothing would be left of the "
+	                                   "aperture");
+
+	return rc ? rc : remember(d, now);
 }
 
 int aperture_shrink(struct sluice_domain *d)
@@ -275,12 +280,45 @@ int aperture_shrink(struct sluice_domain *d)
 	if (!s)
 		return msg_lit(-ENOMEM, "no memory to compute the aperture");
 	rc = compute(d, s);
+	/* What has left the allocator does not come back, whoever goes. */
 	if (rc == 0 && d->iova)
-		rc = take_out(d, s);
+		rc = keep_only(s, d->usable, d->nr_usable);
 	if (rc == 0)
-		rc = remember(d, s);
+		rc = shrink_to(d, s);
 	free(s);
 	return rc;
+}
+
+int aperture_take(struct sluice_domain *d, uint64_t first, uint64_t last)
+{
+	struct ranges *s;
+	int rc = 0;
+
+	if (!d->iova)
+		return msg_lit(-EBUSY, "the caller chooses every IOVA of this "
+		                       "domain");
+	s = malloc(sizeof(*s));
+	if (!s)
+		return msg_lit(-ENOMEM, "no memory to compute the aperture");
+	s->nr = 0;
+	for (uint32_t i = 0; i < d->nr_usable && rc == 0; i++)
+		rc = add(s, d->usable[i].first, d->usable[i].last);
+	if (rc == 0)
+		rc = cut(s, first, last);
+	if (rc == 0)
+		rc = shrink_to(d, s);
+	free(s);
+	return rc;
+}
+
+static void widen_reserved(struct sluice_domain *d, uint64_t first,
+                           uint64_t last)
+{
+	uint64_t end = ld_rlx(&d->reserved_last);
+
+	if (!end || first < ld_rlx(&d->reserved_first))
+		st_rlx(&d->reserved_first, first);
+	st_rlx(&d->reserved_last, max_u64(end, last));
 }
 
 int sluice_domain_reserve(struct sluice_domain *d, sluice_iova_t iova,
@@ -303,6 +341,8 @@ int sluice_domain_reserve(struct sluice_domain *d, sluice_iova_t iova,
 		                      "ranges are not known yet");
 	else
 		rc = iova_space_reserve(d->iova, iova, last);
+	if (rc == 0)
+		widen_reserved(d, iova, last);
 	pthread_mutex_unlock(&d->lock);
 	if (rc == -EBUSY)
 		return msg_lit(rc, "a part of the range is handed out "

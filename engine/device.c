@@ -4,6 +4,7 @@
  */
 #include "engine/device_int.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <sluice/device.h>
@@ -34,7 +35,7 @@ int device_none_open(const struct sluice_domain *domain,
 	while (dev && group && dev->group != group)
 		dev = dev->next;
 	if (!dev)
-		return 0;
+		return guard_none(domain, group);
 	return msg_fmt(-EBUSY,
 	               "device %s is open: call sluice_device_close() first",
 	               dev->name);
@@ -53,10 +54,13 @@ static int bus_master(struct sluice_device *dev, int on)
 	                        sizeof(old));
 	if (rc)
 		return rc;
+	/* PCI is little-endian, and VFIO hands its bytes on as they are. */
+	old = le16toh(old);
 	new = on ? (uint16_t)(old | PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY)
 	         : (uint16_t)(old & ~PCI_COMMAND_MASTER);
 	if (new == old)
 		return 0;
+	new = htole16(new);
 	return sluice_device_write(dev, SLUICE_REGION_CONFIG, PCI_COMMAND, &new,
 	                           sizeof(new));
 }

@@ -316,7 +316,9 @@ static int attach_locked(struct sluice_domain *d, struct sluice_group *group)
 		d->groups = list;
 		d->room_groups = nr + 1;
 	}
-	rc = d->be->ops->attach(d->be, group);
+	rc = attach_check(d, group);
+	if (rc == 0)
+		rc = d->be->ops->attach(d->be, group);
 	if (rc)
 		return rc;
 	rc = d->iova || nr ? aperture_shrink(d) : aperture_init(d);
@@ -434,11 +436,11 @@ int sluice_domain_destroy(struct sluice_domain *d)
 	if (engine_check(engine))
 		return -EPERM;
 	pthread_mutex_lock(&d->lock);
-	if (d->nr_views || d->nr_arenas)
+	if (d->nr_views || d->nr_arenas || d->nr_carves)
 		rc = msg_fmt(-EBUSY,
-		             "the domain is in use by %u views and %u arenas: "
-		             "close and destroy them first",
-		             d->nr_views, d->nr_arenas);
+		             "the domain is in use by %u views, %u arenas and "
+		             "%u carves: close and destroy them first",
+		             d->nr_views, d->nr_arenas, d->nr_carves);
 	else
 		rc = device_none_open(d, NULL);
 	if (rc == 0)

@@ -74,15 +74,19 @@ struct sluice_domain {
 	pthread_mutex_t lock; /* guards everything below */
 	struct iova_space *iova;
 	au64 first, last; /* read by lanes; a further group may narrow them */
+	/* Around all that sluice_domain_reserve() reserved; read by lanes. */
+	au64 reserved_first, reserved_last;
 	struct sluice_range *usable; /* ascending, nr_usable of them */
 	uint32_t nr_usable;
 	struct pagecache pc;
 	struct sluice_view **views; /* by lane id, max_lanes of them */
 	uint32_t nr_views;
 	uint32_t nr_arenas;
+	uint32_t nr_carves;
 	uint32_t uring_cmd;            /* what sluice_domain_info says */
 	struct sluice_device *devices; /* open ones */
-	struct sluice_group **groups;  /* nr_groups of them */
+	struct guard *guards;
+	struct sluice_group **groups; /* nr_groups of them */
 	uint32_t room_groups;
 	struct zombie *zombies;
 	struct sluice_domain_stats closed; /* sums of closed views */
@@ -94,12 +98,17 @@ struct pend {
 	uint64_t iova;
 	uint64_t len;
 	uint64_t cookie;
-	uint64_t log_seq; /* ticket in the log, once posted */
 	uint64_t ticks;   /* lane->now at the unmap: not later than it */
-	int32_t result;
-	uint8_t flags; /* PEND_* */
-	uint8_t state; /* enum pend_state */
-	uint16_t req;  /* PEND_AT_BACKEND: the lane's request */
+	uint64_t log_seq; /* ticket in the log, once posted */
+	union {
+		struct {
+			int32_t result;
+			uint8_t flags; /* PEND_* */
+			uint8_t state; /* enum pend_state */
+			uint16_t req;  /* PEND_AT_BACKEND: the lane's request */
+		};
+		uint64_t how; /* all of them */
+	};
 };
 /* For each of some numbers that pages share, by their low bits, the ticket of
  * the last unmap of such a page: a quick "no" for a map whose IOVA the caller
@@ -130,6 +139,9 @@ struct view_stats {
 	au64 invalidations, posts, flushes;
 	au64 waiting_since; /* ticks; 0: nothing waits */
 	au64 revived;
+	/* Of one page, not among those above: it was a map, revived. And
+	 * unmaps of such. */
+	au64 pages_revived, pages_unmapped;
 };
 
 #define REFUSED_MAX 16
@@ -144,8 +156,9 @@ struct sluice_view {
 	struct sluice_domain *domain;
 	struct pt *pt;
 	struct invlog *log;
-	struct iova_cache *iova; /* NULL: the caller chooses */
-	uint32_t reader;         /* number in the log: the lane's id */
+	struct iova_cache *iova;    /* NULL: the caller chooses */
+	struct sluice_carve *carve; /* windows that it sees, or NULL */
+	uint32_t reader;            /* number in the log: the lane's id */
 	bool lazy;
 	/* Soft, without a VA side; nothing is revived. */
 	bool plain;
@@ -172,10 +185,11 @@ struct sluice_view {
 	uint64_t batch_ticks;
 
 	/* The ring of unmaps in flight, by ever-growing index:
-	 * emitted <= passed <= submitted <= posted <= tail. */
+	 * emitted <= passed <= submitted <= cleared <= posted <= tail; those
+	 * below cleared have passed in the log. */
 	struct pend *pend;
 	uint64_t pend_mask;
-	uint64_t emitted, passed, submitted, posted, tail;
+	uint64_t emitted, passed, submitted, cleared, posted, tail;
 	uint64_t pend_bytes; /* of [passed, tail) */
 	uint64_t log_passed; /* last answer of invlog_passed */
 
@@ -186,6 +200,9 @@ struct sluice_view {
 	uint64_t freed_seq, freed_new_seq;
 
 	struct revive *revive; /* NULL: mappings are not revived */
+	/* What struct pend says how of an unmap of one mapping that begins, and
+	 * of one that came back before any backend had it. */
+	uint64_t how_new, how_back;
 	uint32_t nr_rings;
 	uint32_t nr_maps_inflight; /* at the backend */
 	int32_t burst_result; /* of the parts with PEND_MORE that have ended */
@@ -346,6 +363,7 @@ int map_leaves(struct sluice_view *view, uint64_t iova,
                const struct be_seg *seg, uint32_t nr, uint32_t prot,
                bool *ret_undone);
 int map_error(int rc); /* sets the message that fits */
+int map_no_iova(int rc);
 int kernel_map(struct sluice_view *view, const struct map_args *args,
                uint64_t iova);
 /* ring_kernel.c: the answer to the map of [iova, iova + len). mapped: or the
@@ -392,6 +410,27 @@ int aperture_init(struct sluice_domain *domain);
 /* After a further group: ranges that are no longer usable leave the
  * allocator. -EBUSY when they are in use. */
 int aperture_shrink(struct sluice_domain *domain);
+/* Takes addresses away for ever that nobody has; -EBUSY. What was taken before
+ * may be again. */
+int aperture_take(struct sluice_domain *domain, uint64_t first, uint64_t last);
+/* ---- view_open.c, carve.c ---- */
+/* carve: of this domain, or NULL. */
+int view_open(struct sluice_lane *lane, struct sluice_domain *domain,
+              struct sluice_carve *carve, struct sluice_view **ret_view);
+/* A view comes or goes. Called with the domain's lock. NULL is fine. */
+void carve_count(struct sluice_carve *carve, int add);
+/* What a carved view finds: as pt_walk_near(). */
+int carve_walk(struct sluice_view *view, uint64_t iova,
+               struct pt_run *ret_leaf);
+/* ---- attach.c: what keeps a group out of a domain in use ---- */
+/* 0, or -EBUSY: a mapping lies where the group says that it must not. */
+int attach_check(struct sluice_domain *domain, struct sluice_group *group);
+/* The same for one range. word: what it is, or NULL. */
+int attach_check_range(struct sluice_domain *domain,
+                       const struct sluice_range *range, const char *word);
+/* rc, with a message: lanes keep addresses of the range. */
+int attach_in_hand(struct sluice_domain *domain, int rc,
+                   const struct sluice_range *range);
 void domain_log(struct sluice_domain *domain, enum sluice_log_level level,
                 const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Frees zombies whose ticket has passed; all = true when nobody can use them
@@ -411,10 +450,17 @@ void arena_hold(struct sluice_arena *arena, uintptr_t *ret_va,
                 uint64_t *ret_len);
 void arena_drop(struct sluice_arena *arena);
 /* ---- device.c ---- */
-/* -EBUSY when a device of the group is open; NULL: of any group. Called with
- * the domain's lock. */
+/* -EBUSY when a device of the group is open, or it is guarded; NULL: of any
+ * group. Called with the domain's lock. */
 int device_none_open(const struct sluice_domain *domain,
                      const struct sluice_group *group);
+
+/* ---- guard.c ---- */
+struct guard;
+/* -EBUSY when the group is guarded; NULL: any group. Called with the domain's
+ * lock. */
+int guard_none(const struct sluice_domain *domain,
+               const struct sluice_group *group);
 
 void view_stats_add(struct sluice_domain_stats *sum,
                     const struct sluice_view *view);

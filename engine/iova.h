@@ -45,6 +45,11 @@ void iova_space_destroy(struct iova_space *space);
  * caller chooses. Control, may race lane calls. -EINVAL outside the usable
  * ranges, -EBUSY when a granule is handed out. */
 int iova_space_reserve(struct iova_space *space, uint64_t first, uint64_t last);
+/* The same for nr disjoint, ascending ranges: all, or none and the number of
+ * the one that was refused. */
+int iova_space_reserve_all(struct iova_space *space,
+                           const struct sluice_range *range, uint32_t nr,
+                           uint32_t *ret_refused);
 /* Is all of [first, last] inside reserved ranges? Any thread, lock-free. */
 bool iova_space_is_reserved(const struct iova_space *space, uint64_t first,
                             uint64_t last);

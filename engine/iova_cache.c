@@ -10,7 +10,7 @@
  * everything. Nothing here allocates: the stacks are bounded, their memory
  * comes by page fault.
  */
-#include "engine/iova_priv.h"
+#include "engine/iova_hot.h"
 
 #include <errno.h>
 #include <string.h>
@@ -327,22 +327,9 @@ static inline int alloc(struct iova_cache *c, uint64_t len, unsigned align_lg2,
 	uint64_t cls = iova_pages(len) - 1;
 	struct iova_zone_cache *z = c->first[window];
 
-	if (likely(cls < c->nr_classes && align_lg2 <= SLUICE_PAGE_LG2)) {
-		uint32_t nr = ld_rlx(&z->nr[cls]);
-		uint64_t cur;
-
-		if (likely(nr)) {
-			st_rlx(&z->nr[cls], nr - 1);
-			*ret_iova = z->range[cls][nr - 1];
-			return 0;
-		}
-		cur = ld_rlx(&z->cur);
-		if (ld_rlx(&z->end) - cur >= len) {
-			st_rlx(&z->cur, cur + len);
-			*ret_iova = cur;
-			return 0;
-		}
-	}
+	if (likely(cls < c->nr_classes && align_lg2 <= SLUICE_PAGE_LG2 &&
+	           iova_hot_take(z, cls, len, ret_iova)))
+		return 0;
 	return alloc_miss(c, len, align_lg2, window, ret_iova);
 }
 

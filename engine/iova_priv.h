@@ -230,6 +230,9 @@ static inline bool iova_cache_is_asked(const struct iova_cache *c)
 /* Gives all of it, now and then. */
 void iova_cache_relieve(struct iova_cache *c);
 
+/* iova_recycle.c: a free that no stack takes as it is. */
+void iova_free_slow(struct iova_cache *c, uint64_t iova, uint64_t len);
+
 /* iova_check.c: each page is handed out once, and comes back once. */
 #ifdef SLUICE_DEBUG_CHECKS
 void iova_check_out(struct iova_space *sp, uint64_t iova, uint64_t len);

@@ -4,7 +4,7 @@
  * freed it, whoever had allocated it; a full stack sends half to the depot.
  * Knows no request.
  */
-#include "engine/iova_priv.h"
+#include "engine/iova_hot.h"
 
 #include <string.h>
 
@@ -45,20 +45,13 @@ static bool touches_reserved(const struct iova_space *sp, uint64_t iova,
 	        iova_space_is_reserved(sp, last, last));
 }
 
-static bool touches_hull(const struct iova_zone *sz, uint64_t iova,
-                         uint64_t last)
-{
-	return iova <= ld_rlx(&sz->reserved_last) &&
-	       last >= ld_rlx(&sz->reserved_first);
-}
-
 static bool keep_freed(struct iova_cache *c, unsigned zone, uint64_t iova,
                        uint64_t len)
 {
 	uint64_t cls = (len >> SLUICE_PAGE_LG2) - 1;
 	uint64_t last = iova + len - 1;
 	struct iova_zone_cache *z = &c->zone[zone];
-	bool hull = touches_hull(&c->sp->zone[zone], iova, last);
+	bool hull = iova_touches_hull(&c->sp->zone[zone], iova, last);
 
 	if (cls > c->nr_classes ||
 	    (cls == c->nr_classes && !aligned_lg2(iova, c->sp->lg2)))
@@ -74,8 +67,7 @@ static bool keep_freed(struct iova_cache *c, unsigned zone, uint64_t iova,
 /* The other zone, a full stack, and what no stack may hold: ranges of a granule
  * or more, across zones, or with pages that belong to the callers who reserved
  * them. */
-static noinline void free_slow(struct iova_cache *c, uint64_t iova,
-                               uint64_t len)
+void iova_free_slow(struct iova_cache *c, uint64_t iova, uint64_t len)
 {
 	uint64_t last = iova + len - 1;
 	unsigned zone = iova_zone_of(c->sp, iova);
@@ -93,25 +85,5 @@ static noinline void free_slow(struct iova_cache *c, uint64_t iova,
 
 void iova_free(struct iova_cache *c, uint64_t iova, uint64_t len)
 {
-	uint64_t cls = iova_pages(len) - 1;
-	struct iova_zone_cache *z = c->any;
-	uint32_t nr;
-
-	if (!iova_check_back(c->sp, iova, len))
-		return;
-	/* The zone is compared, not computed, so that the stack's address does
-	 * not wait for the range's. */
-	if (unlikely(cls >= c->nr_classes ||
-	             iova_pages(iova - c->any_first) > c->any_pages ||
-	             touches_hull(c->hull, iova, iova + len - 1))) {
-		free_slow(c, iova, len);
-		return;
-	}
-	nr = ld_rlx(&z->nr[cls]);
-	if (unlikely(nr == STACK_MAX)) {
-		free_slow(c, iova, len);
-		return;
-	}
-	z->range[cls][nr] = iova;
-	st_rlx(&z->nr[cls], nr + 1);
+	iova_hot_free(c, iova, len);
 }

@@ -348,6 +348,76 @@ static void publish_parts(struct iova_space *sp, uint64_t first, uint64_t last)
 	}
 }
 
+/* Granules are taken whole, so two ranges may want one: what of range i no
+ * range before it takes with its last granule. False: nothing. */
+static bool own_part(const struct iova_space *sp,
+                     const struct sluice_range *range, uint32_t i,
+                     uint64_t *ret_first)
+{
+	uint64_t first = range[i].first;
+
+	if (i) {
+		unsigned lg2 = iova_seg_of(sp, range[i - 1].last)->lg2;
+		uint64_t taken = range[i - 1].last | mask64(lg2);
+
+		if (first <= taken && range[i].last <= taken)
+			return false;
+		first = max_u64(first, taken + 1);
+	}
+	*ret_first = first;
+	return true;
+}
+
+static int take_all(struct iova_space *sp, const struct sluice_range *range,
+                    uint32_t nr, uint32_t *ret_refused)
+{
+	uint64_t first;
+	struct part p;
+	uint32_t i;
+	int err = 0;
+
+	for (i = 0; i < nr && !err; i++)
+		if (own_part(sp, range, i, &first))
+			err = reserve_parts(sp, first, range[i].last);
+	if (!err)
+		return 0;
+	*ret_refused = --i;
+	while (i--) {
+		bool more = own_part(sp, range, i, &first);
+
+		while (more && part_of(sp, first, range[i].last, &p)) {
+			iova_bits_unreserve(sp, p.seg, p.slot, p.end);
+			more = p.last < range[i].last;
+			first = p.last + 1;
+		}
+	}
+	return err;
+}
+
+int iova_space_reserve_all(struct iova_space *sp,
+                           const struct sluice_range *range, uint32_t nr,
+                           uint32_t *ret_refused)
+{
+	int err;
+
+	for (uint32_t i = 0; i < nr; i++)
+		if (!is_usable(sp, range[i].first, range[i].last)) {
+			*ret_refused = i;
+			return -EINVAL;
+		}
+	pthread_mutex_lock(&sp->reserve_lock);
+	err = take_all(sp, range, nr, ret_refused);
+	if (err) {
+		for (unsigned i = 0; i < sp->nr_zones; i++)
+			iova_depot_drain(sp, i, NULL);
+		err = take_all(sp, range, nr, ret_refused);
+	}
+	for (uint32_t i = 0; i < nr && !err; i++)
+		publish_parts(sp, range[i].first, range[i].last);
+	pthread_mutex_unlock(&sp->reserve_lock);
+	return err;
+}
+
 int iova_space_reserve(struct iova_space *sp, uint64_t first, uint64_t last)
 {
 	int err;

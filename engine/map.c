@@ -3,7 +3,8 @@
  * Map and unmap on a lane: validation, IOVA, leaves, and the undo of each step
  * when a later one fails. What a kernel backend adds is in kernel.c.
  */
-#include "engine/pend.h"
+#include "engine/iova_hot.h"
+#include "engine/revive_near.h"
 
 #include <errno.h>
 
@@ -126,9 +127,7 @@ static int alloc_iova(struct sluice_view *view,
 		        (unsigned)max_u64(req->align_lg2, SLUICE_PAGE_LG2),
 		        window, ret_iova);
 	if (unlikely(rc))
-		return msg_lit(rc, "no free IOVA range of that length, "
-		                   "alignment and width: unmap something and "
-		                   "poll, or widen the aperture");
+		return map_no_iova(rc);
 	return 0;
 }
 
@@ -178,8 +177,9 @@ static noinline int map_far(struct sluice_view *view, uint64_t iova,
 		unclaim(domain, view, va, va + len - 1);
 	if (unlikely(view->freed_new.nr != nr_freed))
 		view_unlinked(view);
-	/* Its neighbours will come the near way. */
-	if (len <= NEAR_PAGES * SLUICE_PAGE_SIZE && !rc)
+	/* Its neighbours will come the near way. A carved view remembers only
+	 * what it finds by carve_walk(). */
+	if (len <= NEAR_PAGES * SLUICE_PAGE_SIZE && !rc && !view->carve)
 		(void)pt_walk_near(view->pt, &view->near, iova, &run);
 	return rc;
 }
@@ -340,7 +340,7 @@ static always_inline int map_near(struct sluice_view *view,
 	uint64_t at = *iova;
 	int rc;
 
-	if (!view->plain || nr - 1 >= NEAR_PAGES ||
+	if (nr - 1 >= NEAR_PAGES ||
 	    !aligned_lg2(req->va | req->len, SLUICE_PAGE_LG2) ||
 	    req->prot - 1 >= SLUICE_RW || (req->align_lg2 | req->reserved) ||
 	    !view->lane->online || lane_check(view->lane))
@@ -350,8 +350,7 @@ static always_inline int map_near(struct sluice_view *view,
 		if (unlikely(rc))
 			return rc;
 	} else if (req->flags || !view->iova ||
-	           iova_alloc(view->iova, req->len, SLUICE_PAGE_LG2, IOVA_ANY,
-	                      &at)) {
+	           iova_hot_alloc(view->iova, req->len, &at)) {
 		return MAP_FAR;
 	}
 	view_look(view);
@@ -398,8 +397,9 @@ static noinline int map_any(struct sluice_view *view,
 	return rc;
 }
 
-int sluice_map(struct sluice_view *view, const struct sluice_map_req *req,
-               sluice_iova_t *iova)
+static noinline int map_plain(struct sluice_view *view,
+                              const struct sluice_map_req *req,
+                              sluice_iova_t *iova)
 {
 	int rc = map_near(view, req, iova);
 
@@ -409,6 +409,26 @@ int sluice_map(struct sluice_view *view, const struct sluice_map_req *req,
 		return map_any(view, req, iova);
 	ctr_add(&view->st.map_failures, 1);
 	return still_busy();
+}
+
+static noinline int map_other(struct sluice_view *view,
+                              const struct sluice_map_req *req,
+                              sluice_iova_t *iova)
+{
+	if (view->revive && revive_near_map(view, req, iova))
+		return 0;
+	return map_any(view, req, iova);
+}
+
+/* Calls nothing that comes back: a page that is revived needs no frame. */
+int sluice_map(struct sluice_view *view, const struct sluice_map_req *req,
+               sluice_iova_t *iova)
+{
+	if (likely(view->plain))
+		return map_plain(view, req, iova);
+	if (likely(view->revive) && revive_page_map(view, req, iova))
+		return 0;
+	return map_other(view, req, iova);
 }
 
 /* Fills in len, and like from the largest piece. */
@@ -454,43 +474,4 @@ int sluice_map_sg(struct sluice_view *view, const struct sluice_map_req *req,
 	if (unlikely(rc < 0))
 		ctr_add(&view->st.map_failures, 1);
 	return rc;
-}
-
-static noinline int iova_alloc_as(struct sluice_view *view, uint64_t len,
-                                  uint32_t align_lg2, uint32_t flags,
-                                  sluice_iova_t *ret_iova)
-{
-	/* No memory whose leaves it could have. */
-	struct sluice_map_req req = {.align_lg2 = align_lg2,
-	                             .flags = flags | SLUICE_MAP_COMPACT};
-
-	if (!view->iova)
-		return msg_lit(-EOPNOTSUPP, "this domain has no allocator: "
-		                            "the caller chooses every IOVA");
-	if (len == 0 || !aligned_lg2(len, SLUICE_PAGE_LG2) || align_lg2 > 48 ||
-	    flags & ~(SLUICE_MAP_32BIT | MAP_WINDOWS))
-		return msg_lit(-EINVAL, "len must be a multiple of 4096, "
-		                        "align_lg2 at most 48 and the only "
-		                        "flags SLUICE_MAP_32BIT and "
-		                        "SLUICE_MAP_WINDOW");
-	return alloc_iova(view, &req, len, 0, ret_iova);
-}
-
-int sluice_iova_alloc(struct sluice_view *view, uint64_t len,
-                      uint32_t align_lg2, uint32_t flags,
-                      sluice_iova_t *ret_iova)
-{
-	if (lane_check(view->lane))
-		return -EPERM;
-	if (likely(view->iova && !flags && !align_lg2))
-		return iova_alloc(view->iova, len, SLUICE_PAGE_LG2, IOVA_ANY,
-		                  ret_iova);
-	return iova_alloc_as(view, len, align_lg2, flags, ret_iova);
-}
-
-void sluice_iova_free(struct sluice_view *view, sluice_iova_t iova,
-                      uint64_t len)
-{
-	if (!check_lane(view) && view->iova)
-		iova_free(view->iova, iova, len);
 }

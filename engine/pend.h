@@ -70,6 +70,36 @@ static inline void view_note(struct sluice_view *view, uint64_t first,
 	view_note_new(view, first, last);
 }
 
+/* The same for a range of IOVA that continues the last record, which is of IOVA
+ * too. False: it does not, and nothing was done. */
+static inline bool view_note_next(struct sluice_view *view, uint64_t first,
+                                  uint64_t last)
+{
+	struct invlog_rec *prev;
+
+	if (unlikely(view->nr_batch == 0))
+		return false;
+	prev = &view->batch[view->nr_batch - 1];
+	if (prev->last != first - 1)
+		return false;
+	prev->last = last;
+	return true;
+}
+
+/* view_queue() for one mapping on a view with an allocator. */
+static inline void view_queue_own(struct sluice_view *view, uint64_t iova,
+                                  uint64_t len, uint64_t cookie)
+{
+	struct pend *p = &view->pend[view->tail++ & view->pend_mask];
+
+	p->iova = iova;
+	p->len = len;
+	p->cookie = cookie;
+	p->ticks = view->lane->now;
+	p->how = view->how_new;
+	view->pend_bytes += len;
+}
+
 /* Queues [iova, iova + len), of which the batch has a record, for its ticket.
  * There must be room: view_has_room. */
 static inline void view_queue(struct sluice_view *view, uint64_t iova,

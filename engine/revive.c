@@ -8,7 +8,7 @@
  *
  * docs/decisions/0010 has the reasons.
  */
-#include "engine/pend.h"
+#include "engine/revive_near.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -41,21 +41,57 @@ static bool wanted(const struct sluice_domain *d)
 	return !(d->cfg.flags & SLUICE_DOMAIN_NO_REVIVE);
 }
 
-int revive_create(const struct sluice_domain *domain,
-                  struct revive **ret_revive)
+static au64 never_free[2] = {1, 1};
+
+void revive_forget(struct revive *r, uint64_t tail)
 {
+	r->from = tail;
+	for (uint32_t i = 0; i < REVIVE_SLOTS; i++)
+		r->at_iova[i] = REVIVE_SLOTS;
+}
+
+int revive_create(const struct sluice_domain *domain,
+                  const struct pt_near *near, struct revive **ret_revive)
+{
+	struct revive *r;
+
 	if (!wanted(domain))
 		return 0;
-	*ret_revive = calloc(1, sizeof(**ret_revive));
-	return *ret_revive ? 0 : -ENOMEM;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return -ENOMEM;
+	/* A mapping of a kernel backend is known by its head alone. */
+	r->near = !domain->rev && (!domain->be || near->head);
+	r->head = domain->be ? near->head : 0;
+	for (uint32_t i = 0; i <= REVIVE_SLOTS; i++)
+		r->slot[i].leaf = never_free;
+	revive_forget(r, 0);
+	*ret_revive = r;
+	return 0;
+}
+
+struct revive_slot *revive_room(struct revive *r, uint64_t va, uint64_t passed)
+{
+	uint64_t at = revive_at(va);
+
+	for (unsigned way = 0; way < REVIVE_WAYS; way++) {
+		struct revive_slot *s = &r->slot[at ^ way];
+
+		if (s->seq <= passed || s->va == va)
+			return s;
+	}
+	return &r->slot[at];
 }
 
 static void note(struct sluice_view *view, const struct pt_run *run)
 {
-	struct revive_slot *s = revive_slot(view->revive, run->oa);
-
-	s->key = run->oa | (run->prot & SLUICE_RW);
-	s->pend = view->tail;
+	*revive_room(view->revive, run->oa, view->passed) =
+	        (struct revive_slot){
+	                .va = run->oa,
+	                .seq = view->tail + 1,
+	                .leaf = never_free,
+	                .prot = run->prot & SLUICE_RW,
+	        };
 }
 
 /* As unmap_leaves; with the VA side what was there is known anyway. */
@@ -83,36 +119,15 @@ static int64_t unmap_claimed(struct sluice_view *view, uint64_t iova,
 	return (int64_t)done;
 }
 
-/* One page whose table is remembered. */
-static bool unmap_near(struct sluice_view *view, uint64_t iova)
-{
-	struct pt_run run;
-	const au64 *slot;
-	uint64_t w;
-
-	view_look(view);
-	slot = pt_near_slot(&view->near, iova);
-	w = slot ? pt_near_order(ld_rlx(slot)) : 0;
-	run = (struct pt_run){
-	        .oa = pt_near_oa(&view->near, w),
-	        .prot = pt_near_prot(&view->near, w),
-	};
-	if (!pt_near_unmap(&view->near, iova, 1))
-		return false;
-	note(view, &run);
-	return true;
-}
-
 int64_t revive_unmap(struct sluice_view *view, uint64_t iova, uint64_t last)
 {
 	struct pt_run run;
 	struct pt_gather g = {.run = &run, .max = 1};
 	int64_t n, rest;
 
+	view_look(view); /* so that the next may come the near way */
 	if (view->domain->rev)
 		return unmap_claimed(view, iova, last);
-	if (last - iova == SLUICE_PAGE_SIZE - 1 && unmap_near(view, iova))
-		return SLUICE_PAGE_SIZE;
 	n = pt_unmap(view->pt, iova, last, &g);
 	if (unlikely(n <= 0))
 		return n;
@@ -154,7 +169,7 @@ bool revive_map(struct sluice_view *view, const struct sluice_map_req *req,
 
 	if (!s)
 		return false;
-	p = &view->pend[s->pend & view->pend_mask];
+	p = &view->pend[(s->seq - 1) & view->pend_mask];
 	if (!fits(view, p, req))
 		return false;
 	recalled = p->state == PEND_AT_BACKEND;
@@ -171,10 +186,7 @@ bool revive_map(struct sluice_view *view, const struct sluice_map_req *req,
 		}
 		return false;
 	}
-#ifndef SLUICE_MUTANT_REVIVE_FREES /* tests/engine: must be caught */
-	p->flags |= PEND_STAYS;
-#endif
-	s->key = 0;
+	revive_keep(s, p);
 	ctr_add(&view->st.revived, 1);
 	ctr_add(&view->st.maps, 1);
 	ctr_add(&view->st.map_bytes, req->len);

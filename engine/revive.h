@@ -13,40 +13,77 @@
 #include <sluice/map.h>
 #include "pagetable/pt.h"
 
-/* One unmap that may come back. */
+/* One unmap that may come back. When it did, it says what is mapped now. */
 struct revive_slot {
-	uint64_t key; /* va | prot; 0: none */
-	uint64_t pend;
+	uint64_t va;
+	uint64_t seq; /* its ticket; 0: none */
+	/* Of one page whose table was remembered: where its leaf was, and what.
+	 * Of others: two words that are never 0, and 0. */
+	au64 *leaf;
+	uint64_t word;
+	uint64_t iova; /* of such a page */
+	uint64_t prot;
+	uint64_t room[2]; /* a shift finds it */
 };
 
-/* By va, one each: a later unmap takes the place of an older one. */
 #define REVIVE_LG2 10
+#define REVIVE_SLOTS (1u << REVIVE_LG2)
+
 struct revive {
-	struct revive_slot slot[1 << REVIVE_LG2];
+	/* Tickets up to it are looked at the long way: the backend may have
+	 * them, or the tables were forgotten since. */
+	uint64_t from;
+	/* The bit by which the next word begins another mapping of a kernel
+	 * backend, or 0. */
+	uint64_t head;
+	bool near; /* not on all domains */
+	/* The slots of pages, by IOVA: where a page was seen last. None that
+	 * leads to tables that were forgotten. */
+	uint16_t at_iova[REVIVE_SLOTS];
+	/* By va; when its four slots are taken, a later unmap takes the place
+	 * of an older one. Behind them one that is for nobody. */
+	struct revive_slot slot[REVIVE_SLOTS + 1];
 };
 
-/* The multiplier is 2^64 over the golden ratio: buffers at any stride spread
- * (Knuth, TAOCP vol. 3, 6.4). */
-static inline struct revive_slot *revive_slot(struct revive *r, uint64_t va)
+#define REVIVE_WAYS 4u
+
+/* This memory is in the slots of this number, exclusive or 0 to 3. Any ten bits
+ * in a row of the number of a page tell as many buffers apart, whatever power
+ * of two their distance is. */
+static inline uint64_t revive_at(uint64_t va)
 {
-	return &r->slot[va * UINT64_C(0x9e3779b97f4a7c15) >> (64 - REVIVE_LG2)];
+	uint64_t page = va >> SLUICE_PAGE_LG2;
+
+	return (page ^ page >> REVIVE_LG2) % REVIVE_SLOTS;
 }
 
-/* The unmap of this memory whose number is at least passed, or NULL, which is
- * the answer for nearly every map. */
+/* The unmap of this memory whose ticket has not passed, or NULL, which is the
+ * answer for nearly every map. */
 static inline struct revive_slot *revive_find(struct revive *r, uint64_t va,
                                               uint32_t prot, uint64_t passed)
 {
-	struct revive_slot *s = revive_slot(r, va);
+	uint64_t at = revive_at(va);
 
-	return s->key == (va | prot) && s->pend >= passed ? s : NULL;
+	for (unsigned way = 0; way < REVIVE_WAYS; way++) {
+		struct revive_slot *s = &r->slot[at ^ way];
+
+		if (s->va == va && s->prot == prot && s->seq > passed)
+			return s;
+	}
+	return NULL;
 }
+
+/* Where its next unmap is noted: a slot that no other needs, or the first. */
+struct revive_slot *revive_room(struct revive *r, uint64_t va, uint64_t passed);
 
 /* The flags of a configuration: 0 or -EINVAL. */
 int revive_check(const struct sluice_domain_cfg *cfg);
-/* NULL when views of this domain revive nothing. -ENOMEM. */
+/* NULL when views of this domain revive nothing. near: the view's. -ENOMEM. */
 int revive_create(const struct sluice_domain *domain,
-                  struct revive **ret_revive);
+                  const struct pt_near *near, struct revive **ret_revive);
+
+/* Tables were forgotten. tail: of the view. */
+void revive_forget(struct revive *r, uint64_t tail);
 
 /* unmap_leaves() that notes what was there for the unmap that is retired
  * next, if it was one mapping alone. */

@@ -107,7 +107,10 @@ static noinline int64_t translate_far(struct sluice_view *view, uint64_t iova,
 		                                     (iova - e->first));
 	}
 	ctr_add(&view->st.misses, 1);
-	rc = pt_walk_near(view->pt, &view->near, iova, &leaf);
+	if (unlikely(view->carve))
+		rc = carve_walk(view, iova, &leaf);
+	else
+		rc = pt_walk_near(view->pt, &view->near, iova, &leaf);
 	if (unlikely(rc == -EINVAL))
 		return fault(view, iova, len, access, -EINVAL,
 		             "the IOVA is wider than the domain");
@@ -277,6 +280,8 @@ void view_leave(struct sluice_view *view)
 
 void view_forget(struct sluice_view *view)
 {
+	if (view->revive)
+		revive_forget(view->revive, view->tail);
 	pt_near_drop(&view->near);
 	if (view->va_near.slot)
 		pt_near_drop(&view->va_near);

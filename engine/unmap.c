@@ -2,7 +2,7 @@
 /*
  * Unmap on a lane: the leaves go at once, everything else is queued.
  */
-#include "engine/pend.h"
+#include "engine/revive_near.h"
 
 #include <errno.h>
 
@@ -134,9 +134,9 @@ static always_inline bool unmap_near(struct sluice_view *view, uint64_t iova,
 {
 	uint64_t nr = len >> SLUICE_PAGE_LG2;
 
-	if (!view->plain || nr - 1 >= NEAR_PAGES ||
-	    !aligned_lg2(iova | len, SLUICE_PAGE_LG2) || !view->lane->online ||
-	    lane_check(view->lane) || unlikely(!view_has_room(view)))
+	if (nr - 1 >= NEAR_PAGES || !aligned_lg2(iova | len, SLUICE_PAGE_LG2) ||
+	    !view->lane->online || lane_check(view->lane) ||
+	    unlikely(!view_has_room(view)))
 		return false;
 	view_look(view);
 	if (unlikely(!near_block(iova, len)) ||
@@ -149,14 +149,54 @@ static always_inline bool unmap_near(struct sluice_view *view, uint64_t iova,
 	return true;
 }
 
-int sluice_unmap(struct sluice_view *view, sluice_iova_t iova, uint64_t len,
-                 uint64_t cookie, struct sluice_ticket *ret_ticket)
+static noinline int unmap_plain(struct sluice_view *view, sluice_iova_t iova,
+                                uint64_t len, uint64_t cookie,
+                                struct sluice_ticket *ret_ticket)
 {
 	if (!unmap_near(view, iova, len))
 		return unmap_any(view, iova, len, cookie, ret_ticket);
 	view_retire(view, iova, len, cookie, view->lazy ? 0 : PEND_NOTIFY);
 	ctr_add(&view->st.unmaps, 1);
 	ctr_add(&view->st.unmap_bytes, len);
+	if (ret_ticket)
+		ret_ticket->seq = view->tail;
+	return view->lazy ? 0 : 1;
+}
+
+/* For a page that is gone, with a record of its own. */
+static noinline int retire_page(struct sluice_view *view, sluice_iova_t iova,
+                                uint64_t cookie,
+                                struct sluice_ticket *ret_ticket)
+{
+	view_retire(view, iova, SLUICE_PAGE_SIZE, cookie,
+	            view->lazy ? 0 : PEND_NOTIFY);
+	ctr_add(&view->st.pages_unmapped, 1);
+	if (ret_ticket)
+		ret_ticket->seq = view->tail;
+	return view->lazy ? 0 : 1;
+}
+
+static noinline int unmap_other(struct sluice_view *view, sluice_iova_t iova,
+                                uint64_t len, uint64_t cookie,
+                                struct sluice_ticket *ret_ticket)
+{
+	if (!view->revive || !revive_near_unmap(view, iova, len))
+		return unmap_any(view, iova, len, cookie, ret_ticket);
+	return retire_page(view, iova, cookie, ret_ticket);
+}
+
+/* Calls nothing that comes back: a page that can be revived needs no frame. */
+int sluice_unmap(struct sluice_view *view, sluice_iova_t iova, uint64_t len,
+                 uint64_t cookie, struct sluice_ticket *ret_ticket)
+{
+	if (likely(view->plain))
+		return unmap_plain(view, iova, len, cookie, ret_ticket);
+	if (unlikely(!view->revive) || !revive_page_unmap(view, iova, len))
+		return unmap_other(view, iova, len, cookie, ret_ticket);
+	if (!view_note_next(view, iova, iova + SLUICE_PAGE_SIZE - 1))
+		return retire_page(view, iova, cookie, ret_ticket);
+	view_queue_own(view, iova, SLUICE_PAGE_SIZE, cookie);
+	ctr_add(&view->st.pages_unmapped, 1);
 	if (ret_ticket)
 		ret_ticket->seq = view->tail;
 	return view->lazy ? 0 : 1;

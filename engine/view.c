@@ -5,6 +5,7 @@
  * the log, the log passes, the backend (if any) tears down, the IOVA is free
  * again and the completion goes out.
  */
+#include "engine/iova_hot.h"
 #include "engine/pend.h"
 
 /* Has nothing of its own under way but maps. */
@@ -87,6 +88,9 @@ void view_post(struct sluice_view *view)
 	if (view->nr_batch == 0)
 		return;
 	seq = post(view, view->batch, view->nr_batch);
+	/* Passed, as all before: nothing need be written down. */
+	if (seq == 0 && view->cleared == view->posted)
+		view->cleared = view->posted = view->tail;
 	for (; view->posted != view->tail; view->posted++)
 		view->pend[view->posted & view->pend_mask].log_seq = seq;
 	view->nr_batch = 0;
@@ -188,6 +192,25 @@ static noinline bool end_at_backend(struct sluice_view *view, struct pend *p,
 	return p->result;
 }
 
+/* Of those that came back nothing is to be ended. The first from i on that is
+ * another, or of another time. */
+static uint64_t pass_revived(const struct sluice_view *view, uint64_t i,
+                             uint64_t to, uint64_t since, uint64_t *bytes)
+{
+	const struct pend *end = view->pend + view->pend_mask + 1;
+	const struct pend *p = &view->pend[i & view->pend_mask];
+	uint64_t how = view->how_back, sum = 0;
+
+	while (i != to && p->how == how && p->ticks == since) {
+		sum += p->len;
+		i++;
+		if (unlikely(++p == end))
+			p = view->pend;
+	}
+	*bytes += sum;
+	return i;
+}
+
 /* Ends unmaps that nothing can reach any more, those below `to` unless the
  * backend has them still. Each is a sample of exposure, and most is exposed
  * just before the first of them passes. */
@@ -196,7 +219,7 @@ static void end_done(struct sluice_view *view, uint64_t to)
 	uint64_t entries = view->tail - view->passed;
 	uint64_t pages = view->pend_bytes >> SLUICE_PAGE_LG2;
 	uint64_t since = 0, from = view->passed, nr = 0;
-	uint64_t bytes = 0, i = view->passed;
+	uint64_t bytes = 0, i = view->passed, n;
 	bool soft = !view->domain->be;
 
 	view->lane->now = ticks_now();
@@ -212,12 +235,17 @@ static void end_done(struct sluice_view *view, uint64_t to)
 			since = p->ticks;
 		}
 		if (unlikely(!soft)) {
+			n = pass_revived(view, i, to, since, &bytes);
+			if (n != i) {
+				i = n - 1;
+				continue;
+			}
 			if (end_at_backend(view, p, i + 1)) {
 				nr += expose(view, since, i - from);
 				from = i + 1;
 			}
 		} else if (view->iova && likely(!(p->flags & PEND_STAYS))) {
-			iova_free(view->iova, p->iova, p->len);
+			iova_hot_free(view->iova, p->iova, p->len);
 		}
 		bytes += p->len;
 	}
@@ -257,20 +285,43 @@ static noinline uint64_t hand_over(struct sluice_view *view, uint64_t from,
 	return from;
 }
 
+/* With nothing at the backend, those that came back before any other end
+ * without being handed over: mostly all. */
+static noinline void advance_kernel(struct sluice_view *view)
+{
+	uint64_t from = view->submitted, to = view->cleared;
+
+	if (view->passed == from && from != to &&
+	    view->pend[from & view->pend_mask].state == PEND_DONE) {
+		end_done(view, to);
+		view->submitted = hand_over(view, view->passed, to);
+		return;
+	}
+	view->submitted = hand_over(view, from, to);
+	if (view->passed != view->submitted)
+		end_done(view, view->submitted);
+}
+
 /* Moves unmaps on whose ticket in the log has passed: to the backend, or
  * straight to the end. */
 static void advance(struct sluice_view *view)
 {
-	uint64_t i = view->submitted;
+	uint64_t i = view->cleared;
 
 	while (i != view->posted &&
 	       log_has_passed(view, view->pend[i & view->pend_mask].log_seq))
 		i++;
-	if (unlikely(view->domain->be))
-		i = hand_over(view, view->submitted, i);
-	view->submitted = i;
-	if (view->passed != i)
-		end_done(view, i);
+	view->cleared = i;
+	if (unlikely(view->domain->be)) {
+		advance_kernel(view);
+	} else {
+		view->submitted = i;
+		if (view->passed != i)
+			end_done(view, i);
+	}
+	if (unlikely(view->revive != NULL))
+		view->revive->from =
+		        max_u64(view->revive->from, view->submitted);
 	st_rlx(&view->st.waiting_since,
 	       view->passed == view->tail
 	               ? 0
@@ -280,7 +331,8 @@ static void advance(struct sluice_view *view)
 static uint32_t emit(struct sluice_view *view, struct sluice_completion *out,
                      uint32_t max, bool drop)
 {
-	uint64_t i = drop ? view->passed : view->emitted;
+	/* Lazy ones have no completion. */
+	uint64_t i = drop || view->lazy ? view->passed : view->emitted;
 	uint32_t n = 0;
 
 	for (; i != view->passed; i++) {
@@ -371,7 +423,7 @@ void view_stats_add(struct sluice_domain_stats *sum,
                     const struct sluice_view *view)
 {
 	const struct view_stats *st = &view->st;
-	uint64_t since, now;
+	uint64_t since, now, revived, unmapped;
 
 	sum->maps += ld_rlx(&st->maps);
 	sum->map_bytes += ld_rlx(&st->map_bytes);
@@ -383,7 +435,13 @@ void view_stats_add(struct sluice_domain_stats *sum,
 	sum->faults += ld_rlx(&st->faults);
 	sum->invalidations += ld_rlx(&st->invalidations);
 	sum->posts += ld_rlx(&st->posts);
-	sum->revived += ld_rlx(&st->revived);
+	revived = ld_rlx(&st->pages_revived);
+	sum->maps += revived;
+	sum->map_bytes += revived << SLUICE_PAGE_LG2;
+	sum->revived += ld_rlx(&st->revived) + revived;
+	unmapped = ld_rlx(&st->pages_unmapped);
+	sum->unmaps += unmapped;
+	sum->unmap_bytes += unmapped << SLUICE_PAGE_LG2;
 	sum->view_flushes += ld_rlx(&st->flushes);
 	since = ld_rlx(&st->waiting_since);
 	now = ticks_now();

@@ -58,6 +58,7 @@ static int view_alloc(struct sluice_lane *lane, struct sluice_domain *domain,
 {
 	struct sluice_view *view;
 	uint64_t ring = domain->cfg.max_inflight;
+	uint8_t notify = domain->cfg.mode == SLUICE_MODE_LAZY ? 0 : PEND_NOTIFY;
 	int rc;
 
 	view = aligned_alloc(CACHELINE, align_up(sizeof(*view), 6));
@@ -74,7 +75,11 @@ static int view_alloc(struct sluice_lane *lane, struct sluice_domain *domain,
 	view->pend = calloc(ring, sizeof(*view->pend));
 	rc = view->pend ? view_alloc_sides(view) : -ENOMEM;
 	if (!rc)
-		rc = revive_create(domain, &view->revive);
+		rc = revive_create(domain, &view->near, &view->revive);
+	view->how_new = (struct pend){.flags = notify}.how;
+	view->how_back =
+	        (struct pend){.flags = notify | PEND_STAYS, .state = PEND_DONE}
+	                .how;
 	view->plain = !domain->be && !domain->rev && !view->revive;
 	if (rc) {
 		view_free(view);
@@ -113,11 +118,18 @@ static int view_register(struct sluice_view *view)
 	invlog_set_wake(view->log, view->reader, view_wake, view);
 	domain->views[lane->id] = view;
 	domain->nr_views++;
+	carve_count(view->carve, 1);
 	return 0;
 }
 
 int sluice_view_open(struct sluice_lane *lane, struct sluice_domain *domain,
                      struct sluice_view **ret_view)
+{
+	return view_open(lane, domain, NULL, ret_view);
+}
+
+int view_open(struct sluice_lane *lane, struct sluice_domain *domain,
+              struct sluice_carve *carve, struct sluice_view **ret_view)
 {
 	struct sluice_view *view;
 	int rc;
@@ -140,6 +152,7 @@ int sluice_view_open(struct sluice_lane *lane, struct sluice_domain *domain,
 	rc = view_alloc(lane, domain, &view);
 	if (rc)
 		return msg_lit(rc, "no memory for a view");
+	view->carve = carve;
 	pthread_mutex_lock(&domain->lock);
 	rc = view_register(view);
 	pthread_mutex_unlock(&domain->lock);
@@ -203,6 +216,7 @@ int sluice_view_close(struct sluice_view *view)
 	pthread_mutex_lock(&domain->lock);
 	domain->views[lane->id] = NULL;
 	domain->nr_views--;
+	carve_count(view->carve, -1);
 	view_stats_add(&domain->closed, view);
 	exposure_merge(&domain->closed_exposure, &view->exposure);
 	pthread_mutex_unlock(&domain->lock);

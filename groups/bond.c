@@ -156,8 +156,10 @@ int bond_say(struct grp_mem *mem, const struct topo *t, const struct bond *b,
 	case SLUICE_RULE_FIRMWARE_ALIAS:
 		r.rule_name = "firmware-alias";
 		r.text = say(mem,
-		             "the firmware says that %s uses the requester id "
-		             "of %s",
+		             b->stream ? "the firmware gives %s a stream id of "
+		                         "%s"
+		                       : "the firmware says that %s uses the "
+		                         "requester id of %s",
 		             r.a, r.b);
 		break;
 	case SLUICE_RULE_NO_ACS:

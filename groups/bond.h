@@ -15,6 +15,8 @@ struct bond {
 	/* Of an alias: the id is that of the bus below the bridge, not that of
 	 * the bridge. */
 	bool bus_id;
+	/* Of what firmware says: a stream id, not a requester id. */
+	bool stream;
 	uint32_t via; /* the bridge or port that is to blame, or TOPO_NONE */
 	/* The lowest member of the group that it helps to hold together; by
 	 * partition_make(). */

@@ -11,6 +11,7 @@
 
 #include "groups/read.h"
 #include "groups/sysfs.h"
+#include "groups/viable.h"
 #include "util/util.h"
 
 /* Intel VT-d 4.1, 11.4.2: the capability register. */
@@ -64,19 +65,20 @@ static int read_vtd(int dir, struct sluice_share_caps *c)
 
 static int read_one(int root, const char *name, struct sluice_share_caps *c)
 {
-	char path[300];
+	char path[300], shown[64];
 	int dir, rc = 0;
 
+	viable_name(name, shown, sizeof(shown));
 	snprintf(path, sizeof(path), "class/iommu/%s", name);
 	dir = sysfs_dir(root, path);
 	if (dir < 0)
 		return sysfs_lacking(dir)
-		               ? msg_fmt(dir, "cannot read IOMMU %s: %s", name,
+		               ? msg_fmt(dir, "cannot read IOMMU %s: %s", shown,
 		                         msg_errname(dir))
 		               : msg_fmt(-ENOENT,
 		                         "there is no IOMMU %s: sluice groups "
 		                         "--json lists them",
-		                         name);
+		                         shown);
 	*c = (struct sluice_share_caps){
 	        .iommu = name,
 	        .family = family_of(name),
@@ -91,7 +93,7 @@ static int read_one(int root, const char *name, struct sluice_share_caps *c)
 		c->coherent = c->snoop = SLUICE_YES;
 	}
 	sys->close(dir);
-	return rc ? msg_fmt(rc, "cannot read IOMMU %s: %s", name,
+	return rc ? msg_fmt(rc, "cannot read IOMMU %s: %s", shown,
 	                    msg_errname(rc))
 	          : 0;
 }

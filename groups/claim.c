@@ -13,6 +13,7 @@
 #include "util/util.h"
 
 #define MAX_TABLE (1u << 20)
+#define MAX_FDT (1u << 24)
 #define MAX_CLAIMS (1u << 20)
 #define ACPI_HEADER 36 /* ACPI 6.5, 5.2.6 */
 
@@ -42,8 +43,10 @@ const struct claim *claims_find(const struct claims *c, uint32_t segment,
 	for (uint32_t i = c->nr; i-- > 0;) {
 		const struct claim *k = &c->c[i];
 
+		uint16_t id = (uint16_t)(rid & ~k->ignore);
+
 		if (segment < k->segment || segment > k->last_segment ||
-		    rid < k->first || rid > k->last)
+		    id < k->first || id > k->last)
 			continue;
 		if (!k->remainder)
 			return k;
@@ -98,6 +101,27 @@ static int read_table(int dir, const char *name, int which,
 	return rc;
 }
 
+/* Firmware that has no ACPI tables describes its IOMMUs here. */
+static int read_fdt(int root, struct claims *c)
+{
+	char *fdt = malloc(MAX_FDT);
+	ssize_t n;
+	int rc = 0;
+
+	if (!fdt)
+		return -ENOMEM;
+	n = sysfs_read(root, "firmware/fdt", fdt, MAX_FDT);
+	if (sysfs_lacking((int)n))
+		rc = (int)n;
+	else if (n > 0)
+		rc = claims_of(fdt, (size_t)n, c);
+	free(fdt);
+	if (rc != -EBADMSG)
+		return rc;
+	c->bad = "fdt";
+	return 0;
+}
+
 int claims_read(int root, const struct topo *t, struct claims *ret)
 {
 	static const char *const names[] = {
@@ -111,11 +135,11 @@ int claims_read(int root, const struct topo *t, struct claims *ret)
 
 	*ret = (struct claims){0};
 	if (dir < 0)
-		return sysfs_lacking(dir) ? dir : 0;
+		return sysfs_lacking(dir) ? dir : read_fdt(root, ret);
 	for (int i = CLAIM_DMAR; i <= CLAIM_VIOT && rc == 0; i++)
 		rc = read_table(dir, names[i], i, t, ret);
 	sys->close(dir);
-	return rc;
+	return rc || ret->tables ? rc : read_fdt(root, ret);
 }
 
 void claims_free(struct claims *c)

@@ -18,6 +18,7 @@ enum claim_table {
 	CLAIM_IVRS,     /* AMD I/O Virtualization Technology 3.08, 5.2 */
 	CLAIM_IORT,     /* Arm DEN0049E */
 	CLAIM_VIOT,     /* ACPI 6.5, 5.2.35 */
+	CLAIM_OF,       /* a device tree's iommu-map */
 };
 
 #define CLAIM_NO_ALIAS (-1)
@@ -25,11 +26,13 @@ enum claim_table {
 struct claim {
 	uint32_t segment, last_segment;
 	uint16_t first, last; /* requester ids, both included */
+	uint16_t ignore;      /* bits of a requester id that do not count */
 	/* Requests arrive under this id; CLAIM_NO_ALIAS: their own. */
 	int32_t alias;
 	enum claim_table table;
-	uint32_t unit;  /* which IOMMU: its number in the table */
-	bool remainder; /* only what no other claim names */
+	uint32_t unit; /* which IOMMU: its number in the table */
+	/* Only what no other claim names, and of two such the first. */
+	bool remainder;
 	/* What translates them arrives at first + shift: a stream id, or the
 	 * endpoint number of a virtio-iommu. */
 	int64_t shift;
@@ -42,7 +45,8 @@ struct claims {
 	const char *bad; /* a table that is broken, and how; NULL */
 };
 
-/* Reads firmware/acpi/tables of an open sysfs root. A broken table counts as
+/* Reads firmware/acpi/tables of an open sysfs root, or firmware/fdt where there
+ * are none. A broken table counts as
  * far as it made sense, and bad says so. -ENOMEM, -EMFILE, -ENFILE. */
 int claims_read(int root, const struct topo *t, struct claims *ret);
 void claims_free(struct claims *c);
@@ -62,6 +66,14 @@ int claims_dmar(const uint8_t *table, size_t len, const struct topo *t,
 int claims_ivrs(const uint8_t *table, size_t len, struct claims *c);
 int claims_iort(const uint8_t *table, size_t len, struct claims *c);
 int claims_viot(const uint8_t *table, size_t len, struct claims *c);
+/* A flattened device tree: len bytes of anything. */
+int claims_of(const void *fdt, size_t len, struct claims *c);
+
+/* The id under which requests of rid arrive at the IOMMU. */
+static inline int64_t claim_arrives(const struct claim *c, uint16_t rid)
+{
+	return (rid & ~(int64_t)c->ignore) + c->shift;
+}
 
 static inline uint16_t claim_le16(const uint8_t *p)
 {

@@ -25,12 +25,24 @@ static int read_member(struct compute *c, int dir, uint32_t i,
                        struct sluice_group_member *m)
 {
 	const char *name = c->topo.dev[i].name;
+	int rc;
 
 	/* The topology goes before the picture does. */
 	name = grp_strdup(&c->set->mem, name, strlen(name));
 	if (!name)
 		return -ENOMEM;
-	return grp_read_member(&c->set->mem, dir, name, name, m);
+	rc = grp_read_member(&c->set->mem, dir, name, name, m);
+	/* Reasons know it by the entry, wherever its link may lead. */
+	if (rc == 0)
+		m->name = name;
+	return rc;
+}
+
+static int by_member_name(const void *a, const void *b)
+{
+	const struct sluice_group_member *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
 }
 
 static int fill_group(struct compute *c, int dir, uint32_t lead,
@@ -54,6 +66,8 @@ static int fill_group(struct compute *c, int dir, uint32_t lead,
 		if (rc == 0 && m[g->nr_members++].is_blocker)
 			g->viable = 0;
 	}
+	/* Names of domains with five digits are not in order of numbers. */
+	qsort(m, g->nr_members, sizeof(*m), by_member_name);
 	return rc;
 }
 

@@ -7,6 +7,7 @@
 #ifndef SLUICE_GROUPS_GRP_H
 #define SLUICE_GROUPS_GRP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <sluice/group.h>
@@ -28,6 +29,13 @@ int grp_fd(const struct sluice_group *group);
  */
 void grp_set_attached(struct sluice_group *group, void *owner);
 void *grp_attached(const struct sluice_group *group);
+
+/* Does it take addresses away from a domain? VFIO lets one use a relaxable
+ * region: firmware gives it up when the device is given away. */
+static inline bool grp_region_binds(const struct sluice_group_region *r)
+{
+	return r->type != SLUICE_RESV_DIRECT_RELAXABLE;
+}
 
 /* Ranges that must stay out of a domain's aperture, as sysfs listed them when
  * the group was opened. Valid until it is closed. */

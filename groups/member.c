@@ -84,6 +84,27 @@ static int read_driver(struct grp_mem *mem, int dir,
 	return 0;
 }
 
+/* Until a driver has asked for more the kernel shows 32, and after one it shows
+ * what that one asked for: only a driver that is bound tells. */
+static int read_reach(int dir, struct sluice_group_member *m)
+{
+	char text[8];
+	int bits = 0;
+	ssize_t n;
+
+	if (!m->is_blocker)
+		return 0;
+	n = sysfs_read(dir, "dma_mask_bits", text, sizeof(text));
+	if (sysfs_lacking((int)n))
+		return (int)n;
+	if (n > 0) {
+		text[strcspn(text, "\n")] = '\0';
+		if (grp_id_parse(text, &bits) && bits > 12 && bits <= 64)
+			m->dma_bits = (uint32_t)bits;
+	}
+	return 0;
+}
+
 /* What it hangs on, and who translates for it. */
 static int read_place(struct grp_mem *mem, int at, int dir, const char *path,
                       struct sluice_group_member *m)
@@ -91,7 +112,9 @@ static int read_place(struct grp_mem *mem, int at, int dir, const char *path,
 	char bdf[GRP_BDF_LEN];
 	int rc = sysfs_link_above(mem, at, path, &m->parent);
 
-	if (m->parent && !grp_bdf_parse(m->parent, bdf))
+	/* No device is above itself, by its own name or by its entry's. */
+	if (m->parent && (!grp_bdf_parse(m->parent, bdf) ||
+	                  !strcmp(bdf, m->name) || !strcmp(bdf, path)))
 		m->parent = NULL;
 	if (rc || dir < 0)
 		return rc;
@@ -123,8 +146,11 @@ int grp_read_member(struct grp_mem *mem, int at, const char *path,
 		m.bus = "pci";
 	if (dir >= 0 && m.is_pci)
 		rc = read_ids(dir, &m);
+	if (rc == 0 && dir >= 0 && m.is_pci)
+		rc = read_reach(dir, &m);
 	if (rc == 0)
 		rc = read_place(mem, at, dir, path, &m);
+	m.birth = sysfs_birth(dir);
 	if (rc == 0)
 		*ret = m;
 out:

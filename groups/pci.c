@@ -72,6 +72,31 @@ static bool gives_alias(const struct topo *t, uint32_t b, enum pci_bond *bond)
 	return d->port == TOPO_PCIE_TO_PCI || d->port == TOPO_PCI_TO_PCIE;
 }
 
+uint32_t pci_ids(const struct topo *t, uint32_t i, uint16_t *ret, uint32_t max)
+{
+	const struct topo_dev *d = &t->dev[i];
+	int devfn = quirk_alias(d);
+	enum pci_bond bond;
+	uint32_t nr = 0;
+
+	if (nr < max)
+		ret[nr++] = d->rid;
+	if (devfn >= 0 && nr < max)
+		ret[nr++] = (uint16_t)((d->rid & 0xff00) | devfn);
+	for (uint32_t b = d->parent; b != TOPO_NONE && nr < max;
+	     b = t->dev[b].parent) {
+		if (quirk_is_root(&t->dev[b]))
+			break;
+		if (!gives_alias(t, b, &bond))
+			continue;
+		if (bond == PCI_ALIAS_BUS)
+			ret[nr++] = (uint16_t)(t->dev[b].secondary << 8);
+		else
+			ret[nr++] = t->dev[b].rid;
+	}
+	return nr;
+}
+
 /* The highest bridge that gives i an id of its own making, or i. */
 static int aliases(const struct topo *t, const struct pci_visit *v, uint32_t i,
                    uint32_t *ret_top)

@@ -9,6 +9,10 @@
 
 #include "groups/topo.h"
 
+/* The requester ids that requests of device i may carry, its own first: at
+ * most max of them in ret. Returns how many were written. */
+uint32_t pci_ids(const struct topo *t, uint32_t i, uint16_t *ret, uint32_t max);
+
 enum pci_bond {
 	PCI_ALIAS_BRIDGE, /* via: the bridge that gives its own id */
 	PCI_ALIAS_BUS,    /* via: the bridge that gives its bus's id */

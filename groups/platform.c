@@ -62,6 +62,9 @@ static const char *not_claimed(const struct platform *p,
 	if (p->claims.tables & 1u << CLAIM_IORT)
 		return "no IOMMU translates it: its ids lead to no SMMU in "
 		       "the firmware's IORT table";
+	if (p->claims.tables & 1u << CLAIM_OF)
+		return "no IOMMU translates it: its id is in no range of the "
+		       "device tree's iommu-map";
 	if (p->claims.tables & 1u << CLAIM_VIOT)
 		return "no IOMMU translates it: no range of the firmware's "
 		       "VIOT table holds it";
@@ -179,7 +182,10 @@ int platform_read(int root, const struct topo *t, struct platform *p)
 	if (rc)
 		return lacking(rc);
 	give_out(t, p->nr_iommus ? names[0] : NULL, p);
-	rc = p->kind == PLATFORM_POWER ? read_power(root, t, p) : 0;
+	if (p->kind == PLATFORM_POWER)
+		rc = read_power(root, t, p);
+	else if (p->kind == PLATFORM_SMMU)
+		rc = smmu_explain(t, p);
 	return rc ? lacking(rc) : 0;
 }
 
@@ -222,5 +228,7 @@ int platform_bonds(const struct platform *p, const struct topo *t,
 		return unit_bonds(p, t, add, ctx);
 	if (p->kind == PLATFORM_AMD)
 		return amd_bonds(p, t, add, ctx);
+	if (p->kind == PLATFORM_SMMU)
+		return smmu_bonds(p, t, add, ctx);
 	return 0;
 }

@@ -59,6 +59,12 @@ int platform_bonds(const struct platform *p, const struct topo *t,
 int amd_bonds(const struct platform *p, const struct topo *t,
               int (*add)(void *ctx, const struct bond *b), void *ctx);
 
+/* smmu.c: devices that firmware gives one stream id; and why a device that no
+ * SMMU has is without: another has its id. -ENOMEM. */
+int smmu_bonds(const struct platform *p, const struct topo *t,
+               int (*add)(void *ctx, const struct bond *b), void *ctx);
+int smmu_explain(const struct topo *t, struct platform *p);
+
 /* power.c: partitionable endpoints. fdt: len bytes of anything, or NULL. */
 int power_units(const struct topo *t, const void *fdt, size_t len,
                 struct platform *p);

@@ -110,6 +110,9 @@ static int read_regions(struct grp_mem *mem, int dir,
 	else
 		rc = n < 0 ? (int)n : parse_regions(mem, buf, (size_t)n, info);
 	free(buf);
+	/* The file was open, or about to be, when the group went. */
+	if (rc == -ENODEV)
+		return -ENOENT;
 	if (rc == -EBADMSG)
 		return msg_fmt(rc,
 		               "group %d: reserved_regions is malformed, so it "
@@ -195,6 +198,7 @@ int grp_read_one(struct grp_mem *mem, int root, int id,
 	if (dir < 0)
 		return msg_fmt(dir, "cannot open group %d in sysfs: %s", id,
 		               strerror(-dir));
+	info.birth = sysfs_birth(dir);
 	rc = read_parts(mem, dir, &info);
 	(void)sys->close(dir);
 	if (rc)

@@ -93,8 +93,9 @@ static int read_ungrouped(struct sluice_group_set *set, int root)
 		}
 		rc = grp_read_member(&set->mem, dir, names[i], names[i],
 		                     &set->ungrouped[set->nr_ungrouped]);
+		/* The entry's name, wherever its link may lead. */
 		if (rc == 0)
-			set->nr_ungrouped++;
+			set->ungrouped[set->nr_ungrouped++].name = names[i];
 	}
 	(void)sys->close(dir);
 	return rc ? listing_failed(rc, "bus/pci/devices") : 0;

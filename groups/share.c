@@ -63,6 +63,9 @@ static bool has_room(const struct placing *p, uint32_t domain, uint32_t i,
 	uint64_t last = bits && bits < 64 ? bit64(bits) - 1 : UINT64_MAX;
 	uint64_t at = SLUICE_PAGE_SIZE, past;
 
+	/* The first page is not given out. */
+	if (last <= at)
+		return false;
 	do {
 		past = taken(&p->g[i], at);
 		for (uint32_t k = 0; k < p->nr; k++)

@@ -31,6 +31,15 @@ ssize_t sysfs_read(int at, const char *path, char *buf, size_t size)
 	return sys_read_file(at, path, buf, size);
 }
 
+uint64_t sysfs_birth(int dir)
+{
+	struct stat st;
+
+	if (dir < 0 || sys->fstatat(dir, "", &st, AT_EMPTY_PATH))
+		return 0;
+	return st.st_ino;
+}
+
 int sysfs_hex(int at, const char *path, uint64_t max, uint64_t *ret)
 {
 	char buf[32];
@@ -66,23 +75,37 @@ int sysfs_link_name(struct grp_mem *mem, int at, const char *path,
 	return 0;
 }
 
+/* Cuts the last part off, and the slashes around it; NULL when it was the only
+ * one, else where that part begins. */
+static char *cut_last(char *path)
+{
+	size_t n = strlen(path);
+	char *slash;
+
+	while (n > 0 && path[n - 1] == '/')
+		path[--n] = '\0';
+	slash = strrchr(path, '/');
+	if (slash)
+		*slash = '\0';
+	return slash ? slash + 1 : NULL;
+}
+
 int sysfs_link_above(struct grp_mem *mem, int at, const char *path,
                      const char **ret)
 {
 	char target[PATH_MAX];
 	ssize_t n = sys->readlinkat(at, path, target, sizeof(target) - 1);
-	char *last, *above;
+	char *above;
 
 	*ret = NULL;
 	if (n <= 0)
-		return 0;
+		return sysfs_lacking((int)n) ? (int)n : 0;
 	target[n] = '\0';
-	last = strrchr(target, '/');
-	if (!last)
+	if (!cut_last(target))
 		return 0;
-	*last = '\0';
-	above = strrchr(target, '/');
-	above = above ? above + 1 : target;
+	above = cut_last(target);
+	if (!above)
+		above = target;
 	*ret = grp_strdup(mem, above, strlen(above));
 	return *ret ? 0 : -ENOMEM;
 }

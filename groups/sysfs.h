@@ -32,6 +32,10 @@ int sysfs_dir(int at, const char *path);
  */
 ssize_t sysfs_read(int at, const char *path, char *buf, size_t size);
 
+/* Which folder this is among all that had its name: its inode. 0 when that
+ * cannot be told, or dir is none. */
+uint64_t sysfs_birth(int dir);
+
 /* One hexadecimal number of at most max; -EINVAL for anything else. */
 int sysfs_hex(int at, const char *path, uint64_t max, uint64_t *ret);
 
@@ -40,7 +44,8 @@ int sysfs_link_name(struct grp_mem *mem, int at, const char *path,
                     const char **ret);
 
 /* The part before the last of a link's target, in mem: for a device, what it
- * hangs on. NULL, and 0, when there is no such part or no link. -ENOMEM. */
+ * hangs on. NULL, and 0, when there is no such part or no link; what this
+ * process lacks. */
 int sysfs_link_above(struct grp_mem *mem, int at, const char *path,
                      const char **ret);
 

@@ -304,6 +304,15 @@ static void believe_paths(struct topo *t, const char *const *parent,
 	}
 }
 
+static int cannot_list(int rc)
+{
+	if (rc == -ENOMEM)
+		return msg_lit(rc, "out of memory while reading PCI devices");
+	return msg_fmt(rc, "cannot list bus/pci/devices in sysfs: %s",
+	               strerror(-rc));
+}
+
+/* Sets a message. */
 static int read_devices(int root, struct topo *t, const char *const *names,
                         uint32_t nr)
 {
@@ -312,7 +321,7 @@ static int read_devices(int root, struct topo *t, const char *const *names,
 	int rc = 0;
 
 	if (at < 0)
-		return at;
+		return cannot_list(at);
 	t->dev = grp_alloc(&t->mem, nr, sizeof(*t->dev));
 	parent = grp_alloc(&t->mem, nr, sizeof(*parent));
 	if (!t->dev || !parent)
@@ -326,8 +335,10 @@ static int read_devices(int root, struct topo *t, const char *const *names,
 			rc = 0;
 	}
 	sys->close(at);
+	if (rc == -EACCES)
+		return rc; /* hidden() has said so */
 	if (rc)
-		return rc;
+		return cannot_list(rc);
 	topo_settle(t);
 	believe_paths(t, parent, names, nr);
 	return 0;
@@ -342,19 +353,15 @@ int topo_read(int root, struct topo *ret)
 
 	if (rc == -ENOENT || rc == -ENOTDIR)
 		rc = 0;
-	else if (rc == 0 && nr)
+	else if (rc)
+		rc = cannot_list(rc);
+	else if (nr)
 		rc = read_devices(root, &t, names, nr);
-	if (rc == 0) {
+	if (rc)
+		topo_free(&t);
+	else
 		*ret = t;
-		return 0;
-	}
-	topo_free(&t);
-	if (rc == -ENOMEM)
-		return msg_lit(rc, "out of memory while reading PCI devices");
-	if (rc == -EACCES)
-		return rc; /* said already */
-	return msg_fmt(rc, "cannot list bus/pci/devices in sysfs: %s",
-	               strerror(-rc));
+	return rc;
 }
 
 void topo_free(struct topo *t)

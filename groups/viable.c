@@ -117,7 +117,7 @@ static const char *name_of(const struct sluice_group_member *m,
 static void explain_blockers(struct text *t,
                              const struct sluice_group_info *info, uint32_t nr)
 {
-	char name[NAME_LEN], driver[NAME_LEN];
+	char name[NAME_LEN], driver[NAME_LEN], bus[NAME_LEN];
 	bool bind = false;
 
 	add(t,
@@ -135,7 +135,8 @@ static void explain_blockers(struct text *t,
 			bind = true;
 		}
 		add(t, "%s (%s%s) is bound to %s:\n", name_of(m, name),
-		    *m->bus ? m->bus : "unknown bus",
+		    *m->bus ? viable_name(m->bus, bus, sizeof(bus))
+		            : "unknown bus",
 		    m->is_bridge ? " bridge" : "",
 		    viable_name(m->driver, driver, sizeof(driver)));
 		add_commands(t, m);

@@ -141,6 +141,7 @@ struct pt_near {
 	uint64_t leaf[4]; /* such a word for a prot, without address; or 0 */
 	uint64_t max_oa;
 	uint64_t larger; /* a word with one of these is not a page alone */
+	uint64_t head;   /* PT_SW1 in such a word, or 0 */
 };
 
 #define PT_NEAR_LG2 21u /* bytes that a table of level 0 serves */
@@ -156,6 +157,13 @@ void pt_near_drop(struct pt_near *near);
 /* As pt_walk; remembers the table that it came through. Owner thread. */
 int pt_walk_near(const struct pt *pt, struct pt_near *near, uint64_t iova,
                  struct pt_run *ret_leaf);
+
+/* Is the table of this block of IOVA remembered? */
+static always_inline bool pt_near_has(const struct pt_near *near,
+                                      uint64_t block)
+{
+	return near->slot[block & near->mask].key == (block | near->age);
+}
 
 /* The word of a page, or NULL when its table is not remembered. */
 static always_inline au64 *pt_near_slot(const struct pt_near *near,

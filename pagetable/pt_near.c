@@ -81,6 +81,7 @@ int pt_near_create(const struct pt *pt, uint32_t slots,
 	        .shl = f->oa_shr,
 	        .max_oa = pt->geo.max_oa,
 	        .larger = f->cont_bits,
+	        .head = pt_word_sw1(f, 0),
 	};
 	for (uint32_t a = 0; a < 4; a++)
 		if (pt_prot_ok(f, a))

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Adds up Meson test logs: `summary.py NAME=LOG.json ...`. Names what failed
-and what was skipped and why, then prints exactly one line "N passed, N failed,
-N skipped". LOG may be the word "broken": that build did not compile, which
+and what was skipped and why, with the end of what a failed test printed, then
+prints exactly one line "N passed, N failed, N skipped". LOG may be the word "broken": that build did not compile, which
 counts as one failure. Exit 1 when anything failed or nothing passed."""
 
 import json
@@ -11,6 +11,7 @@ import sys
 
 PASSED = ('OK', 'EXPECTEDFAIL')
 SKIPPED = ('SKIP', 'IGNORED')
+LAST_LINES = 20  # of a failed test's output
 
 
 def reason(test):
@@ -22,6 +23,13 @@ def reason(test):
         if 'skip' in line.lower() or '77' in line:
             return line
     return lines[-1] if lines else 'gives no reason'
+
+
+def ending(test):
+    """The last lines that a test printed, each indented."""
+    lines = [line.rstrip() for key in ('stdout', 'stderr')
+             for line in (test.get(key) or '').splitlines() if line.strip()]
+    return ''.join(f'\n    {line}' for line in lines[-LAST_LINES:])
 
 
 def read(build, log):
@@ -38,7 +46,7 @@ def read(build, log):
             result = test['result']
             text = reason(test) if result in SKIPPED else (
                 f'{result.lower()} after {test["duration"]:.1f} s, '
-                f'exit {test["returncode"]}')
+                f'exit {test["returncode"]}{ending(test)}')
             rows.append((f'{build}: {name}', result, text))
     return rows or [(f'{build}: the tests', 'FAIL', 'none ran')]
 

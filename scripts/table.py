@@ -89,8 +89,8 @@ def main():
 replay   DMA traces recorded from a real kernel, run through the engine; each
          step is compared with a simple model of what must be mapped.
 bench    one operation over and over; naive: the same job done with a mutex, a
-         tree and a hash table; glib, rte_hash, rculfhash: with tables of
-         these packages.
+         tree and a hash table; bare: a table that readers use without any
+         protection; glib, rte_hash, rculfhash: with tables of these packages.
 ticket   from the unmap until the memory is out of reach; others go on meanwhile.
 pairs/s  one map and one unmap (bench rows: operations of that name) a second.
 p50 p99  half, and 99 of 100, took at most this long.

@@ -4,7 +4,8 @@
  * measured on (bench_rig.c, bench_others.c), the measuring loops (bench_loop.c,
  * bench_translate.c), the machine's own floors (bench_floor.c), output
  * (bench_report.c, bench_json.c, bench_plots.c). The matrix of all ways on a
- * kernel has a header of its own (bench_matrix.h).
+ * kernel has a header of its own (bench_matrix.h), and so do shared buffers
+ * (bench_share.h).
  */
 #ifndef SLUICE_TOOLS_BENCH_H
 #define SLUICE_TOOLS_BENCH_H
@@ -27,7 +28,8 @@ enum bench_mode {
 	BENCH_BOUNCE,
 	BENCH_LAZY,
 	BENCH_ARENA,
-	BENCH_RAW /* type1: ioctls by hand, in place of sluice */
+	BENCH_RAW,  /* type1: ioctls by hand, in place of sluice */
+	BENCH_SHARE /* buffers of several groups: bench_share.h */
 };
 enum bench_pin { BENCH_PIN_AUTO, BENCH_PIN_NO, BENCH_PIN_YES };
 

@@ -181,12 +181,11 @@ static void round_arena(struct lane *l)
 static void round_lazy(struct lane *l)
 {
 	const struct matrix_cell *c = l->rig->cell;
+	/* Its buffers are alike. */
+	struct sluice_map_req req = {.len = c->len, .prot = prot_of(l, 0)};
 
 	for (uint32_t i = 0; i < c->depth && !l->rc; i++) {
-		struct sluice_map_req req = {.va = (uintptr_t)l->va[i],
-		                             .len = c->len,
-		                             .prot = prot_of(l, i)};
-
+		req.va = (uintptr_t)l->va[i];
 		while (again(l, sluice_map(l->view, &req, &l->iova[i])))
 			;
 	}

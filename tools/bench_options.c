@@ -28,8 +28,12 @@ static const char help_text[] =
         "pages [single]\n"
         "  --backend soft|type1 who enforces [soft]\n"
         "  --device BDF         a device of the group to attach (type1)\n"
-        "  --mode strict|bounce|lazy|arena|raw\n"
-        "                       protection mode; raw: type1 ioctls by hand "
+        "  --mode strict|bounce|lazy|arena|raw|share\n"
+        "                       protection mode; raw: type1 ioctls by hand; "
+        "share:\n"
+        "                       buffers that 1, 2, 4, 8 groups reach, in one "
+        "domain and in\n"
+        "                       one each; type1: of the devices BDF,BDF,… "
         "[strict]\n"
         "  --format F           page-table format: x86_64, vtdss [x86_64]\n"
         "  --depth N            mappings alive at a time, and addresses of "
@@ -73,8 +77,10 @@ static const char help_text[] =
         "unmapped memory is still within reach, and for how long: at most 1/8 "
         "too high.\n"
         "\n"
-        "Others: naive is one mutex, an ordered tree and a hash; glib a "
-        "GHashTable and a\n"
+        "Others: naive is one mutex, an ordered tree and a hash; bare a table "
+        "of "
+        "two levels\n"
+        "that readers use without protection; glib a GHashTable and a\n"
         "GTree behind a mutex; rte_hash of DPDK and rculfhash of liburcu have "
         "lookups\n"
         "without locks. naive finds IOVAs as sluice does, the rest are told "
@@ -158,15 +164,15 @@ static int pinning(struct bench_opts *o)
 
 static int protection(struct bench_opts *o)
 {
-	for (int i = BENCH_STRICT; i <= BENCH_RAW; i++) {
+	for (int i = BENCH_STRICT; i <= BENCH_SHARE; i++) {
 		if (strcmp(optarg, bench_mode_name((enum bench_mode)i)))
 			continue;
 		o->mode = (enum bench_mode)i;
 		return TOOL_OK;
 	}
 	return tool_usage(BENCH_CMD,
-	                  "--mode is strict, bounce, lazy, arena or raw, not "
-	                  "\"%s\"",
+	                  "--mode is strict, bounce, lazy, arena, raw or "
+	                  "share, not \"%s\"",
 	                  optarg);
 }
 
@@ -291,6 +297,9 @@ static int check(int argc, char **argv, const struct bench_opts *o)
 	    (o->matrix || o->mode == BENCH_RAW))
 		return tool_usage(BENCH_CMD, "--matrix and --mode raw are for "
 		                             "--backend type1");
+	if (o->mode == BENCH_SHARE && o->matrix)
+		return tool_usage(BENCH_CMD, "--mode share and --matrix: one "
+		                             "at a time");
 	if ((o->mode == BENCH_BOUNCE || o->mode == BENCH_RAW) && o->sg)
 		return tool_usage(BENCH_CMD, "bounce and raw take single "
 		                             "buffers: leave out -m sg");

@@ -25,8 +25,8 @@ const char *bench_op_name(enum bench_op op)
 
 const char *bench_mode_name(enum bench_mode mode)
 {
-	static const char *const names[] = {"strict", "bounce", "lazy", "arena",
-	                                    "raw"};
+	static const char *const names[] = {"strict", "bounce", "lazy",
+	                                    "arena",  "raw",    "share"};
 
 	return names[mode];
 }

@@ -5,6 +5,7 @@
  */
 #include "tools/bench.h"
 #include "tools/bench_matrix.h"
+#include "tools/bench_share.h"
 #include "tools/tool.h"
 
 #include <stdlib.h>
@@ -36,6 +37,8 @@ int cmd_bench(int argc, char **argv)
 		return rc;
 	if (o.matrix)
 		return bench_matrix(&o);
+	if (o.mode == BENCH_SHARE)
+		return bench_share(&o);
 	rep = calloc(1, sizeof(*rep));
 	if (!rep)
 		return tool_failed(BENCH_CMD, "no memory");

@@ -15,9 +15,11 @@ struct options {
 	const char *sysfs;
 	const char *explain;
 	const char *plan;
-	const char *json; /* file, "-" for stdout, NULL for a table */
+	const char *json;    /* file, "-" for stdout, NULL for a table */
+	const char *seconds; /* of --watch; NULL: until SIGINT */
 	int compute;
 	int dot;
+	int watch;
 	int done; /* --help or --version has been answered */
 };
 
@@ -39,6 +41,9 @@ static int help(void)
 	      "by commas, and\n                  why not fewer\n"
 	      "  --dot           a picture for Graphviz: sluice groups --dot | "
 	      "dot -Tsvg\n"
+	      "  --watch         print what changes, a line each, until "
+	      "SIGINT\n"
+	      "  --for SECONDS   … or for so long\n"
 	      "  --json          print JSON (schema sluice-groups/1); "
 	      "--json=FILE writes a file\n"
 	      "  --help          this text\n"
@@ -79,9 +84,11 @@ static int parse(int argc, char **argv, struct options *o)
 			o->done = 1;
 			return tool_version();
 		}
-		if (!strcmp(a, "--compute") || !strcmp(a, "--dot")) {
+		if (!strcmp(a, "--compute") || !strcmp(a, "--dot") ||
+		    !strcmp(a, "--watch")) {
 			o->compute |= a[2] == 'c';
 			o->dot |= a[2] == 'd';
+			o->watch |= a[2] == 'w';
 			continue;
 		}
 		if (!strcmp(a, "--json")) {
@@ -96,6 +103,9 @@ static int parse(int argc, char **argv, struct options *o)
 			to = &o->json;
 		} else if (is_option(a, "--sysfs")) {
 			to = &o->sysfs;
+		} else if (is_option(a, "--for")) {
+			name = "--for";
+			to = &o->seconds;
 		} else if (is_option(a, "--plan")) {
 			name = "--plan";
 			to = &o->plan;
@@ -110,6 +120,20 @@ static int parse(int argc, char **argv, struct options *o)
 		if (!*to || !**to)
 			return tool_usage(GROUPS_CMD, "%s needs a value", name);
 	}
+	return TOOL_OK;
+}
+
+/* What would be ignored is said instead. */
+static int check(const struct options *o)
+{
+	if (o->seconds && !o->watch)
+		return tool_usage(GROUPS_CMD, "--for says how long --watch "
+		                              "goes on: give both");
+	if (o->watch && (o->compute || o->explain || o->dot || o->plan))
+		return tool_usage(GROUPS_CMD,
+		                  "--watch follows the kernel's groups: "
+		                  "--compute, --explain, --dot and --plan are "
+		                  "commands of their own");
 	return TOOL_OK;
 }
 
@@ -144,6 +168,11 @@ int cmd_groups(int argc, char **argv)
 
 	if (rc || o.done)
 		return rc;
+	rc = check(&o);
+	if (rc)
+		return rc;
+	if (o.watch)
+		return groups_watch(o.sysfs, o.seconds, o.json);
 	if (o.compute ? sluice_groups_compute(o.sysfs, &set)
 	              : sluice_groups_read(o.sysfs, &set))
 		return tool_failed(GROUPS_CMD, "%s", sluice_last_error());

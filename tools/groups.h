@@ -26,6 +26,8 @@ void groups_say_none(const struct sluice_group_set *set);
 int groups_write_json(const char *file, const struct sluice_group_set *set,
                       const struct sluice_group_info *only,
                       const struct sluice_group_set *why);
+/* As groups_shown() would; NULL becomes null. */
+void groups_add_name(cJSON *obj, const char *key, const char *name);
 
 /* groups_why.c: one device, in words. why as above. */
 int groups_explain(const char *name, const struct sluice_group_set *set,
@@ -41,5 +43,8 @@ void groups_print_dot(const struct sluice_group_set *set,
 /* groups_plan.c: the domains that these devices need, as text or as JSON. */
 int groups_plan(const char *devices, const char *sysfs, const char *json,
                 const struct sluice_group_set *set);
+
+/* groups_watch.c: what changes, for some seconds or (NULL) until SIGINT. */
+int groups_watch(const char *sysfs, const char *seconds, const char *json);
 
 #endif

@@ -16,7 +16,7 @@ static void add_hex(cJSON *obj, const char *key, uint64_t v, int digits)
 	cJSON_AddStringToObject(obj, key, buf);
 }
 
-static void add_name(cJSON *obj, const char *key, const char *name)
+void groups_add_name(cJSON *obj, const char *key, const char *name)
 {
 	char buf[GROUPS_NAME_LEN];
 
@@ -30,13 +30,13 @@ static void add_member(cJSON *array, const struct sluice_group_member *m)
 {
 	cJSON *o = cJSON_CreateObject();
 
-	add_name(o, "name", m->name);
-	add_name(o, "bus", m->bus);
-	add_name(o, "driver", m->driver);
+	groups_add_name(o, "name", m->name);
+	groups_add_name(o, "bus", m->bus);
+	groups_add_name(o, "driver", m->driver);
 	cJSON_AddBoolToObject(o, "bridge", m->is_bridge);
 	cJSON_AddBoolToObject(o, "blocks", m->is_blocker);
-	add_name(o, "parent", m->parent);
-	add_name(o, "iommu", m->iommu);
+	groups_add_name(o, "parent", m->parent);
+	groups_add_name(o, "iommu", m->iommu);
 	if (m->is_pci) {
 		add_hex(o, "class", m->pci_class, 6);
 		add_hex(o, "vendor", m->vendor, 4);
@@ -62,11 +62,11 @@ static void add_reason(cJSON *array, const struct sluice_group_reason *r)
 {
 	cJSON *o = cJSON_CreateObject();
 
-	add_name(o, "a", r->a);
-	add_name(o, "b", r->b);
-	add_name(o, "rule", r->rule_name);
-	add_name(o, "text", r->text);
-	add_name(o, "remedy", r->remedy);
+	groups_add_name(o, "a", r->a);
+	groups_add_name(o, "b", r->b);
+	groups_add_name(o, "rule", r->rule_name);
+	groups_add_name(o, "text", r->text);
+	groups_add_name(o, "remedy", r->remedy);
 	cJSON_AddItemToArray(array, o);
 }
 
@@ -79,9 +79,9 @@ static void add_group(cJSON *groups, const struct sluice_group_info *g,
 	char buf[GROUPS_NAME_LEN];
 
 	cJSON_AddNumberToObject(o, "id", g->id);
-	add_name(o, "type", g->type);
+	groups_add_name(o, "type", g->type);
 	if (g->name)
-		add_name(o, "name", g->name);
+		groups_add_name(o, "name", g->name);
 	devices = cJSON_AddArrayToObject(o, "devices");
 	reasons = cJSON_AddArrayToObject(o, "reasons");
 	for (uint32_t i = 0; same && i < same->nr_reasons; i++)
@@ -102,7 +102,7 @@ static void add_group(cJSON *groups, const struct sluice_group_info *g,
 
 		add_hex(r, "first", g->regions[i].first, 16);
 		add_hex(r, "last", g->regions[i].last, 16);
-		add_name(r, "type", g->regions[i].text);
+		groups_add_name(r, "type", g->regions[i].text);
 		cJSON_AddItemToArray(regions, r);
 	}
 	cJSON_AddItemToArray(groups, o);
@@ -121,7 +121,7 @@ static void add_loose(cJSON *root, const struct sluice_group_set *set)
 		groups_shown(name, buf);
 		cJSON_AddItemToArray(loose, cJSON_CreateString(buf));
 		if (text)
-			add_name(why, buf, text);
+			groups_add_name(why, buf, text);
 	}
 }
 

@@ -11,6 +11,7 @@
 #include "util/sys.h"
 
 #define PAGE 4096u
+#define NO_ADVICE (-1)
 
 int home_open(struct home **ret_home)
 {
@@ -23,8 +24,12 @@ int home_open(struct home **ret_home)
 		return -ENOMEM;
 	home = page;
 	home->pid = getpid();
-	/* Refused before Linux 4.14, and by some emulators. */
-	here = sys->madvise(page, PAGE, MADV_WIPEONFORK) ? 2 : 1;
+	/* Refused before Linux 4.14. Some emulators agree to anything and do
+	 * nothing: they agree also to what is no advice. */
+	here = 2;
+	if (sys->madvise(page, PAGE, NO_ADVICE) &&
+	    sys->madvise(page, PAGE, MADV_WIPEONFORK) == 0)
+		here = 1;
 	st_rlx(&home->here, here);
 	*ret_home = home;
 	return 0;

@@ -12,6 +12,11 @@
 
 #define REFILL 16u
 #define HUGE_LG2 21
+/* The first pages, upper tables mostly, lie before the first huge page: few of
+ * them take no huge page, and 2^n full tables fill the huge pages exactly. Two
+ * hands full, the control thread's and a lane's. Spans keep their alignment. */
+#define HEAD_LG2 5u
+static_assert(HEAD_LG2 >= PAGEPOOL_SPAN_LG2_MAX, "see above");
 
 struct pagepool {
 	uint8_t *base;
@@ -28,6 +33,26 @@ struct pagepool {
 	_Alignas(CACHELINE) au64 nr_free;
 };
 
+/* Where the pages lie in the reserved range. Advice only: plain pages serve as
+ * well, slower on cold walks. */
+static void lay_out(struct pagepool *pool, unsigned align_lg2)
+{
+	uint64_t len = pool->max_pages << pool->page_lg2;
+	uint64_t head = bit64(HEAD_LG2 + pool->page_lg2);
+	uint64_t huge;
+
+	if (head >= bit64(align_lg2))
+		head = 0;
+	huge = align_up((uintptr_t)pool->map + head, align_lg2);
+	pool->base =
+	        (uint8_t *)pool->map + (huge - head - (uintptr_t)pool->map);
+	if (len <= head)
+		return;
+	if (head)
+		(void)sys->madvise(pool->base, head, MADV_NOHUGEPAGE);
+	(void)sys->madvise(pool->base + head, len - head, MADV_HUGEPAGE);
+}
+
 int pagepool_create(uint64_t max_pages, unsigned page_lg2,
                     struct pagepool **ret_pool)
 {
@@ -42,7 +67,7 @@ int pagepool_create(uint64_t max_pages, unsigned page_lg2,
 	if (!pool)
 		return -ENOMEM;
 	*pool = (struct pagepool){.max_pages = max_pages, .page_lg2 = page_lg2};
-	/* Slack lets the base be aligned, to a huge page at least. */
+	/* Slack lets huge pages be aligned, or larger pages of the pool. */
 	pool->map_len = (max_pages << page_lg2) + bit64(align_lg2);
 	pool->map = sys_reserve(pool->map_len);
 	pool->next = sys_reserve(max_pages * sizeof(*pool->next));
@@ -54,9 +79,7 @@ int pagepool_create(uint64_t max_pages, unsigned page_lg2,
 	idxstack_init(&pool->free, pool->next);
 	for (unsigned i = 0; i < PAGEPOOL_SPAN_LG2_MAX; i++)
 		idxstack_init(&pool->span[i], pool->next);
-	pool->base = (uint8_t *)align_up((uintptr_t)pool->map, align_lg2);
-	/* Advice only: plain pages serve as well, slower on cold walks. */
-	(void)sys->madvise(pool->base, max_pages << page_lg2, MADV_HUGEPAGE);
+	lay_out(pool, align_lg2);
 	*ret_pool = pool;
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -104,6 +105,29 @@ static int do_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
 static int do_epoll_look(int epoll, struct epoll_event *ret, int max)
 {
 	return result(epoll_wait(epoll, ret, max, 0));
+}
+
+/* ---- sockets ---- */
+
+static int do_socket(int family, int type, int protocol)
+{
+	return result(socket(family, type, protocol));
+}
+
+static int do_setsockopt(int fd, int level, int name, const void *val,
+                         unsigned len)
+{
+	return result(setsockopt(fd, level, name, val, len));
+}
+
+static int do_bind(int fd, const struct sockaddr *addr, unsigned len)
+{
+	return result(bind(fd, addr, len));
+}
+
+static ssize_t do_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	return length(recvmsg(fd, msg, flags));
 }
 
 /* ---- memory ---- */
@@ -230,6 +254,10 @@ const struct sys_table sys_kernel = {
         .epoll_create = do_epoll_create,
         .epoll_ctl = do_epoll_ctl,
         .epoll_look = do_epoll_look,
+        .socket = do_socket,
+        .setsockopt = do_setsockopt,
+        .bind = do_bind,
+        .recvmsg = do_recvmsg,
         .mmap = do_mmap,
         .munmap = do_munmap,
         .madvise = do_madvise,

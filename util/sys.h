@@ -23,6 +23,8 @@
 struct epoll_event;
 struct io_uring;
 struct io_uring_params;
+struct msghdr;
+struct sockaddr;
 
 struct sys_table {
 	/* ---- files ---- */
@@ -43,6 +45,13 @@ struct sys_table {
 	int (*epoll_ctl)(int epoll, int op, int fd, struct epoll_event *event);
 	/* What is ready now: never waits. */
 	int (*epoll_look)(int epoll, struct epoll_event *ret, int max);
+
+	/* ---- sockets ---- */
+	int (*socket)(int family, int type, int protocol);
+	int (*setsockopt)(int fd, int level, int name, const void *val,
+	                  unsigned len);
+	int (*bind)(int fd, const struct sockaddr *addr, unsigned len);
+	ssize_t (*recvmsg)(int fd, struct msghdr *msg, int flags);
 
 	/* ---- memory ---- */
 	/* *at: where, as mmap's first argument; on success where it is. */

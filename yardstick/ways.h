@@ -42,7 +42,8 @@ struct way {
 	void (*close)(void *w);
 };
 
-/* "naive", "glib", "rte_hash", "rculfhash". NULL when it was not built. */
+/* "naive", "bare", "glib", "rte_hash", "rculfhash". NULL when it was not built.
+ */
 const struct way *ways_find(const char *name);
 /* All that were built, the naive one first. */
 const struct way *ways_all(unsigned *ret_nr);

@@ -8,6 +8,7 @@
 #define WAY_PAGE UINT64_C(4096)
 
 extern const struct way way_naive;
+extern const struct way way_bare;
 extern const struct way way_glib;
 extern const struct way way_rte_hash;
 extern const struct way way_rculfhash;

@@ -185,6 +185,10 @@ struct backend_ops {
 	void (*counters)(struct backend *be, struct be_counters *ret);
 	/* Control; may block. Everything but the usable IOVAs. */
 	void (*budget)(struct backend *be, struct sluice_budget *ret);
+	/* Control; may block. The lowest mapping that touches [iova, last];
+	 * false: there is none. NULL: not known. */
+	bool (*mapped)(struct backend *be, uint64_t iova, uint64_t last,
+	               struct sluice_range *ret_mapping);
 };
 
 /* First member of every backend. The soft domain has no backend object: a NULL

@@ -112,3 +112,13 @@ bool mpsc_empty(const struct mpsc *q)
 	/* Pairs with the release in mpsc_put. */
 	return ld_acq(&q->seq[pos & q->mask]) != pos + 1;
 }
+
+uint32_t mpsc_mark(const struct mpsc *q)
+{
+	return ld_rlx(&q->head);
+}
+
+bool mpsc_past(const struct mpsc *q, uint32_t mark)
+{
+	return (int32_t)(ld_rlx(&q->tail) - mark) >= 0;
+}

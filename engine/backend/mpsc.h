@@ -26,4 +26,9 @@ uint32_t mpsc_get(struct mpsc *q, void *elems, uint32_t n);
 /* Consumer only: would mpsc_get return nothing? */
 bool mpsc_empty(const struct mpsc *q);
 
+/* Consumer only. A mark behind all that was put before what the caller knows
+ * of, published or not; and whether mpsc_get has returned all of that. */
+uint32_t mpsc_mark(const struct mpsc *q);
+bool mpsc_past(const struct mpsc *q, uint32_t mark);
+
 #endif

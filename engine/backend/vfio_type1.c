@@ -240,6 +240,18 @@ static int t1_usable(struct backend *be, struct sluice_range *ranges,
 	              : nr;
 }
 
+static bool t1_mapped(struct backend *be, uint64_t iova, uint64_t last,
+                      struct sluice_range *ret_mapping)
+{
+	struct t1 *t1 = (struct t1 *)be;
+	bool found;
+
+	t1_lock(t1);
+	found = own_first(&t1->own, iova, last, ret_mapping);
+	t1_unlock(t1);
+	return found;
+}
+
 /* A command that only asks, should a kernel ever take VFIO's ioctls this way.
  */
 static int t1_uring_cmd(struct backend *be)
@@ -322,6 +334,7 @@ static const struct backend_ops t1_ops = {
         .mappings_left = t1_mappings_left,
         .counters = t1_counters,
         .budget = t1_budget,
+        .mapped = t1_mapped,
 };
 
 static int why_no_container(int rc)

@@ -50,7 +50,7 @@ static bool put(struct t1_fault *f, struct t1_job *job)
 	const struct be_req *req = job->req;
 	const struct be_seg *seg;
 	struct io_uring_sqe *sqe;
-	uint64_t len;
+	uint32_t len; /* some liburings take no more */
 
 	while (job->seg < req->nr_seg && req->seg[job->seg].len < SMALL)
 		job->seg++;
@@ -60,9 +60,9 @@ static bool put(struct t1_fault *f, struct t1_job *job)
 	if (!sqe)
 		return false;
 	seg = &req->seg[job->seg];
-	len = min_u64(PIECE, seg->len - job->done);
+	len = (uint32_t)min_u64(PIECE, seg->len - job->done);
 	io_uring_prep_madvise(sqe, (void *)(uintptr_t)(seg->va + job->done),
-	                      (off_t)len, advice(req));
+	                      len, advice(req));
 	io_uring_sqe_set_data(sqe, job);
 	(void)sys->uring_submit(&f->ring, 0);
 	if (io_uring_sq_ready(&f->ring)) {

@@ -123,16 +123,18 @@ static void flush(struct t1 *t1)
  * there was nothing to take. */
 static bool turn(struct t1 *t1, bool stop)
 {
-	bool hurry = stop;
 	uint64_t due;
 	uint32_t n;
 
 	while (ld_rlx(&t1->waiting))
 		sched_yield();
-	/* Before the queue: what the lane had submitted is in this turn or one
-	 * before. Pairs with the release in t1_hurry. */
-	if (ld_rlx(&t1->hurry))
-		hurry |= xchg_acqrel(&t1->hurry, 0);
+	/* The lane's requests are before the mark, but maybe not in this turn:
+	 * there may be more than one takes, or one in front of them that its
+	 * lane has not published yet. Pairs with the release in t1_hurry. */
+	if (ld_rlx(&t1->hurry) && xchg_acqrel(&t1->hurry, 0)) {
+		t1->hurried = true;
+		t1->hurry_to = mpsc_mark(t1->queue);
+	}
 	n = mpsc_get(t1->queue, t1->batch.req, ld_rlx(&t1->batch_max));
 	if (n || t1->fault.nr) {
 		pthread_mutex_lock(&t1->lock);
@@ -143,8 +145,11 @@ static bool turn(struct t1 *t1, bool stop)
 		post(t1);
 	}
 	due = batch_due(t1);
-	if (due != UINT64_MAX && (hurry || due == 0 || clock_ns() >= due))
+	if (due != UINT64_MAX &&
+	    (stop || t1->hurried || due == 0 || clock_ns() >= due))
 		flush(t1);
+	if (t1->hurried && mpsc_past(t1->queue, t1->hurry_to))
+		t1->hurried = false;
 	return n;
 }
 

@@ -51,6 +51,9 @@ void own_add(struct t1_own *own, uint64_t iova, uint64_t len);
 int own_whole(const struct t1_own *own, uint64_t iova, uint64_t last);
 /* Length of the mapping that begins at iova, 0 when there is none. */
 uint64_t own_len(const struct t1_own *own, uint64_t iova);
+/* The lowest that touches the range; false: none does. Looks at all. */
+bool own_first(const struct t1_own *own, uint64_t iova, uint64_t last,
+               struct sluice_range *ret);
 void own_drop(struct t1_own *own, uint64_t iova, uint64_t last);
 void own_free(struct t1_own *own);
 
@@ -149,6 +152,9 @@ struct t1 {
 	au32 stop;
 	au32 waiting; /* control calls that want the lock */
 	au32 hurry;   /* a lane has nothing to do but wait */
+	/* The helper's: nothing waits until the queue is read up to there. */
+	bool hurried;
+	uint32_t hurry_to;
 };
 
 /* ---- vfio_type1_adopt.c: a container of somebody else ---- */

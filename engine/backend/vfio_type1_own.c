@@ -87,6 +87,25 @@ int own_whole(const struct t1_own *own, uint64_t iova, uint64_t last)
 	}
 }
 
+bool own_first(const struct t1_own *own, uint64_t iova, uint64_t last,
+               struct sluice_range *ret)
+{
+	bool found = false;
+
+	for (uint64_t i = 0; own->slot && i < bit64(own->size_lg2); i++) {
+		const struct t1_piece *p = &own->slot[i];
+
+		if (!p->len ||
+		    !ranges_overlap(p->iova, p->iova + (p->len - 1), iova,
+		                    last) ||
+		    (found && p->iova > ret->first))
+			continue;
+		*ret = (struct sluice_range){p->iova, p->iova + (p->len - 1)};
+		found = true;
+	}
+	return found;
+}
+
 /* Closes the gap at i: later members of the same probe run move up. */
 static void remove_at(struct t1_own *own, uint32_t i)
 {

@@ -3,10 +3,12 @@
  * PRP lists (NVMe 1.4, 4.3) and SGLs (4.4). The difference that matters to a
  * driver on libsluice: IOVAs of one mapping are contiguous, so an SGL needs a
  * single descriptor, inside the command, however long the transfer is; PRPs
- * name every page of it.
+ * name every page of it. Lists are as the controller reads them, little-endian;
+ * the command is turned when it goes into its ring.
  */
 #include "data.h"
 
+#include <endian.h>
 #include <errno.h>
 
 #define PAGE SLUICE_PAGE_SIZE
@@ -30,11 +32,11 @@ int data_prp(struct nvme_command *cmd, const struct nvme_seg *seg, uint32_t nr,
 			else if (n > PAGE / sizeof(*list))
 				return -EINVAL;
 			else
-				list[n - 1] = at;
+				list[n - 1] = htole64(at);
 		}
 	}
 	if (n == 2)
-		cmd->prp2 = list[0];
+		cmd->prp2 = le64toh(list[0]);
 	else if (n > 2)
 		cmd->prp2 = list_iova;
 	return n ? 0 : -EINVAL;
@@ -43,7 +45,8 @@ int data_prp(struct nvme_command *cmd, const struct nvme_seg *seg, uint32_t nr,
 static void put_sgl(struct nvme_sgl *to, sluice_iova_t iova, uint32_t len,
                     uint8_t type)
 {
-	*to = (struct nvme_sgl){.address = iova, .length = len, .type = type};
+	*to = (struct nvme_sgl){
+	        .address = htole64(iova), .length = htole32(len), .type = type};
 }
 
 /* One piece is described in the command; of several it points at the list. */

@@ -8,6 +8,7 @@
 #include "nvme_int.h"
 #include "nvme_spec.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ static int check_class(const struct nvme *n)
 
 	if (rc)
 		return nvme_failed(n, rc, "config space");
+	word = le32toh(word);
 	if (word >> 8 != CLASS_NVME)
 		return fail(-ENODEV,
 		            "%s is of class %06x, needed is %06x: 'lspci -Dn' "
@@ -131,7 +133,7 @@ static int read_controller(struct nvme *n)
 	if (id[ID_CTRL_MDTS] != 0 && id[ID_CTRL_MDTS] < 9)
 		info->max_transfer = PAGE << id[ID_CTRL_MDTS];
 	memcpy(&sgls, id + ID_CTRL_SGLS, sizeof(sgls));
-	info->sgl = SGLS_SUPPORTED(sgls) && !n->cfg.no_sgl;
+	info->sgl = SGLS_SUPPORTED(le32toh(sgls)) && !n->cfg.no_sgl;
 	info->max_segs = info->sgl ? DATA_MAX_SEGS : info->max_transfer / PAGE;
 	return 0;
 }
@@ -148,7 +150,8 @@ static int read_namespace(struct nvme *n)
 	memcpy(&info->nr_blocks, id + ID_NS_SIZE, sizeof(info->nr_blocks));
 	memcpy(&lbaf, id + ID_NS_LBAF + 4 * (id[ID_NS_FLBAS] & 0xf),
 	       sizeof(lbaf));
-	lbaf = lbaf >> 16 & 0xff;
+	info->nr_blocks = le64toh(info->nr_blocks);
+	lbaf = le32toh(lbaf) >> 16 & 0xff;
 	if (info->nr_blocks == 0 || lbaf < 9 || lbaf > SLUICE_PAGE_LG2)
 		return fail(-EOPNOTSUPP,
 		            "%s: namespace %d is not there or its blocks are "

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The two rings of a queue pair. Knows the phase tag and the doorbells (NVMe
- * 1.4, 4.1 and 4.6).
+ * 1.4, 4.1 and 4.6), and that entries are little-endian: those of its callers
+ * are in the processor's order.
  */
 #include "queue.h"
 #include "nvme.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -120,10 +122,29 @@ static void doorbell(const struct queue *q, bool cq, uint32_t value)
 	regs_write(q->regs, REG_DOORBELL + (2u * q->id + cq) * stride, value);
 }
 
+static void put_entry(struct nvme_command *to, const struct nvme_command *cmd)
+{
+	*to = (struct nvme_command){
+	        .opcode = cmd->opcode,
+	        .flags = cmd->flags,
+	        .cid = htole16(cmd->cid),
+	        .nsid = htole32(cmd->nsid),
+	        .metadata = htole64(cmd->metadata),
+	        .prp1 = htole64(cmd->prp1),
+	        .prp2 = htole64(cmd->prp2),
+	        .cdw10 = htole32(cmd->cdw10),
+	        .cdw11 = htole32(cmd->cdw11),
+	        .cdw12 = htole32(cmd->cdw12),
+	        .cdw13 = htole32(cmd->cdw13),
+	        .cdw14 = htole32(cmd->cdw14),
+	        .cdw15 = htole32(cmd->cdw15),
+	};
+}
+
 void queue_push(struct queue *q, struct nvme_command *cmd, uint16_t slot)
 {
 	cmd->cid = slot;
-	q->sq[q->tail] = *cmd;
+	put_entry(&q->sq[q->tail], cmd);
 	if (++q->tail == q->nr_entries)
 		q->tail = 0;
 }
@@ -139,13 +160,19 @@ void queue_ring(struct queue *q)
 bool queue_next(struct queue *q, struct nvme_completion *ret)
 {
 	const struct nvme_completion *e = &q->cq[q->head];
-	uint16_t status = *(const volatile uint16_t *)&e->status;
+	uint16_t status = le16toh(*(const volatile uint16_t *)&e->status);
 
 	if ((status & 1) != q->phase)
 		return false;
 	/* The rest of the entry is valid only after the phase. */
 	atomic_thread_fence(memory_order_acquire);
-	*ret = *e;
+	*ret = (struct nvme_completion){
+	        .result = le32toh(e->result),
+	        .sq_head = le16toh(e->sq_head),
+	        .sq_id = le16toh(e->sq_id),
+	        .cid = le16toh(e->cid),
+	        .status = status,
+	};
 	if (++q->head == q->nr_entries) {
 		q->head = 0;
 		q->phase ^= 1;

@@ -7,6 +7,7 @@
 #include "nvme.h"
 #include "nvme_spec.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <time.h>
@@ -15,14 +16,14 @@
 
 uint32_t regs_read(const struct regs *r, uint32_t reg)
 {
-	return *(volatile uint32_t *)(r->bar + reg);
+	return le32toh(*(volatile uint32_t *)(r->bar + reg));
 }
 
 /* The controller may read memory as soon as it sees the write. */
 void regs_write(const struct regs *r, uint32_t reg, uint32_t value)
 {
 	atomic_thread_fence(memory_order_seq_cst);
-	*(volatile uint32_t *)(r->bar + reg) = value;
+	*(volatile uint32_t *)(r->bar + reg) = htole32(value);
 }
 
 /* 3.1 allows access in halves where a 64-bit one is not sure to stay whole. */

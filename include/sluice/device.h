@@ -169,7 +169,8 @@ SLUICE_API int sluice_device_unmap(struct sluice_device *dev, void *va);
 
 /**
  * sluice_device_read() - read from a region by the kernel, config space most
- * often.
+ * often. The bytes come as the device has them: those of config space are
+ * little-endian.
  *
  * Thread: any. Blocks: for the device. Returns: 0; -EINVAL (no such region, or
  * beyond its end); -EACCES when the region cannot be read; -EIO when the

@@ -45,12 +45,18 @@ struct sluice_group_member {
 	uint32_t pci_class; /* 0xBBSSPP: base class, sub-class, interface */
 	uint16_t vendor;
 	uint16_t device;
+	/* Of PCI: addresses below 2^dma_bits are what the driver that is bound
+	 * asked for; 0: not known, always where no driver of the kernel is. */
+	uint32_t dma_bits;
 	int is_pci;
 	int is_bridge;      /* PCI-to-PCI bridge or PCIe port, class 0604 */
 	int is_vfio;        /* bound to a VFIO-class driver: can be opened */
 	int is_blocker;     /* its driver keeps the group from being used */
 	const char *parent; /* PCI address of the bridge above; NULL: none */
 	const char *iommu;  /* name of the IOMMU that has it; NULL: none */
+	/* Which one of those that had this name: the inode of its folder in
+	 * sysfs, which Linux gives out once; 0: not known. */
+	uint64_t birth;
 };
 
 /* What keeps two devices in one group. */
@@ -71,7 +77,9 @@ enum sluice_group_rule {
 
 /* One link of the chain that holds a group together. */
 struct sluice_group_reason {
-	const char *a; /* two members */
+	/* Two members; or one is a bridge on the way that no IOMMU has, and
+	 * that is in no group itself. */
+	const char *a;
 	const char *b;
 	enum sluice_group_rule rule;
 	const char *rule_name; /* for scripts: "bridge-alias", "no-acs", … */
@@ -93,6 +101,7 @@ struct sluice_group_info {
 	 * does not tell its reasons. */
 	const struct sluice_group_reason *reasons;
 	uint32_t nr_reasons;
+	uint64_t birth; /* as a member's: numbers of groups are used again */
 };
 
 struct sluice_group_set;

@@ -10,6 +10,7 @@
 #include <sluice/base.h>
 #include <sluice/bounce.h>
 #include <sluice/budget.h>
+#include <sluice/carve.h>
 #include <sluice/device.h>
 #include <sluice/domain.h>
 #include <sluice/engine.h>
@@ -19,8 +20,11 @@
 #include <sluice/lane.h>
 #include <sluice/map.h>
 #include <sluice/pagetable.h>
+#include <sluice/require.h>
 #include <sluice/ring.h>
 #include <sluice/share.h>
+#include <sluice/stream.h>
 #include <sluice/translate.h>
+#include <sluice/watch.h>
 
 #endif

@@ -19,13 +19,13 @@ TABLE = os.path.join('libsluice_util.a.p', 'sys.c.o')
 PURE = {
     'malloc', 'calloc', 'realloc', 'aligned_alloc', 'free',
     'memchr', 'memcmp', 'memcpy', 'memmove', 'memrchr', 'memset',
-    'bcmp', 'strchr', 'strcmp', 'strcspn', 'strerror', 'strerrorname_np',
-    'strlen',
+    'bcmp', 'strcasecmp', 'strchr', 'strcmp', 'strcspn', 'strerror',
+    'strerrorname_np', 'strlen',
     'strncmp', 'strnlen', 'strpbrk', 'strrchr', 'strstr', 'strtol', 'strtoul',
     'strtoull', 'snprintf', 'vsnprintf', 'sscanf', 'bsearch', 'qsort',
     'sigfillset',
-    'fdt_check_full', 'fdt_getprop', 'fdt_node_check_compatible',
-    'fdt_parent_offset', 'fdt_path_offset',
+    'fdt_check_full', 'fdt_getprop', 'fdt_next_node',
+    'fdt_node_check_compatible', 'fdt_parent_offset', 'fdt_path_offset',
     'rte_ring_get_memsize_elem', 'rte_ring_init',
 }
 # System calls that cannot fail where their arguments are right, or that only

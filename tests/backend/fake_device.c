@@ -6,6 +6,7 @@
  */
 #include "tests/backend/fake_vfio_int.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -20,7 +21,7 @@
 
 int fake_device_open(struct fake_group *g)
 {
-	uint32_t id = 0x5148abcd;
+	const uint32_t id = htole32(0x5148abcd);
 
 	if (g->removed || g->dev.open)
 		return -EBUSY;
@@ -184,6 +185,17 @@ static bool another_on(const struct fake_device *dev, uint32_t index)
 	return false;
 }
 
+/* By dup(): an emulator of the other byte order turns the number in an eventfd
+ * round, and learns of copies by this call alone. */
+static int copy_of(int fd)
+{
+	int own = dup(fd);
+
+	if (own >= 0)
+		(void)fcntl(own, F_SETFD, FD_CLOEXEC);
+	return own;
+}
+
 /* The kernel keeps what an eventfd is, whatever becomes of its number. */
 static int enable(const struct fake_kernel *k, struct fake_device *dev,
                   const struct vfio_irq_set *a)
@@ -202,7 +214,7 @@ static int enable(const struct fake_kernel *k, struct fake_device *dev,
 
 		if (*own > 0)
 			close(*own);
-		*own = fd[i] < 0 ? 0 : fcntl(fd[i], F_DUPFD_CLOEXEC, 0);
+		*own = fd[i] < 0 ? 0 : copy_of(fd[i]);
 	}
 	if (end > dev->nr_on[a->index])
 		dev->nr_on[a->index] = end;

@@ -25,6 +25,7 @@ static void test_bounds(void **state)
 {
 	struct mpsc *q = NULL;
 	uint64_t in[8], out[8];
+	uint32_t mark;
 
 	(void)state;
 	assert_int_equal(mpsc_create(0, 8, &q), -EINVAL);
@@ -44,9 +45,16 @@ static void test_bounds(void **state)
 		assert_false(mpsc_empty(q));
 		assert_int_equal(mpsc_put(q, in + 3, 5), 1);
 		assert_int_equal(mpsc_put(q, in + 4, 1), 0);
+		mark = mpsc_mark(q);
 		assert_int_equal(mpsc_get(q, out, 1), 1);
 		assert_int_equal(mpsc_put(q, in + 4, 2), 1);
-		assert_int_equal(mpsc_get(q, out + 1, 8), 4);
+		/* What came later does not count. */
+		assert_int_equal(mpsc_get(q, out + 1, 2), 2);
+		assert_false(mpsc_past(q, mark));
+		assert_int_equal(mpsc_get(q, out + 3, 1), 1);
+		assert_true(mpsc_past(q, mark));
+		assert_int_equal(mpsc_get(q, out + 4, 8), 1);
+		assert_true(mpsc_past(q, mark));
 		for (uint64_t i = 0; i < 5; i++)
 			assert_int_equal(out[i], in[i]);
 	}

@@ -327,6 +327,31 @@ static void test_hurry(void **state)
 	rig_fini(&rig);
 }
 
+/* Nor when the unmap that is meant comes behind more than one turn takes. */
+static void test_hurry_behind_others(void **state)
+{
+	uint64_t start;
+
+	(void)state;
+	rig_init(&rig, NULL, true);
+	rig.be->ops->tune(rig.be, LONG_US, 2, 0);
+	map_now(0, 8);
+	rig_unmap(&rig, 100, 0, 1);
+	submit_one(100);
+	rig_wait_for(&rig, 100);
+	rig_hold(&rig);
+	for (uint32_t i = 0; i < 4; i++)
+		rig_map(&rig, i, 40 + 2 * i, 1);
+	rig_unmap(&rig, 4, 1, 1);
+	rig_submit(&rig, 0, 5);
+	rig.be->ops->hurry(rig.be);
+	start = clock_ns();
+	fake_vfio_gate_open();
+	rig_wait(&rig);
+	assert_in_range(clock_ns() - start, 0, 800000000);
+	rig_fini(&rig);
+}
+
 /* The stop ends what waits, and answers it. */
 static void test_stop(void **state)
 {
@@ -361,6 +386,7 @@ int main(void)
 	        cmocka_unit_test(test_no_wait),
 	        cmocka_unit_test(test_learns),
 	        cmocka_unit_test(test_hurry),
+	        cmocka_unit_test(test_hurry_behind_others),
 	        cmocka_unit_test(test_stop),
 	};
 

@@ -20,6 +20,8 @@ struct sluice_group {
 	int id;
 	int fd;
 	void *owner;
+	const struct sluice_group_region *regions;
+	uint32_t nr_regions;
 };
 
 int grp_fd(const struct sluice_group *group)
@@ -30,6 +32,13 @@ int grp_fd(const struct sluice_group *group)
 const char *grp_bdf(const struct sluice_group *group)
 {
 	return group->id ? "0000:02:00.0" : "0000:01:00.0";
+}
+
+const struct sluice_group_region *grp_regions(const struct sluice_group *group,
+                                              uint32_t *ret_nr)
+{
+	*ret_nr = group->nr_regions;
+	return group->regions;
 }
 
 int grp_check(const struct sluice_group *group)
@@ -97,8 +106,8 @@ static inline void krig_open(struct krig *k, const struct fake_vfio_cfg *vfio,
 	limits = &fake_limits;
 	for (int i = 0; i < 2; i++) {
 		path[sizeof(path) - 2] = (char)('0' + i);
-		k->group[i] =
-		        (struct sluice_group){i, fake_vfio_open(path, 0), NULL};
+		k->group[i] = (struct sluice_group){
+		        .id = i, .fd = fake_vfio_open(path, 0)};
 	}
 	assert_int_equal(sluice_engine_open(&ecfg, &k->r.engine), 0);
 	assert_int_equal(be_type1_create(NULL, NULL, &be), 0);

@@ -9,6 +9,7 @@
  *   stress_device OPS SEED
  */
 #include "tests/engine/drig.h"
+#include "tests/engine/stress.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -40,20 +41,6 @@ static struct sluice_device *shared;
 static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
 static au32 attaches, takedowns; /* so far */
 #define MEETINGS 50              /* of each, at least */
-
-static void must(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "%s (last error: %s)\n", what, sluice_last_error());
-	abort();
-}
-
-static uint32_t next(uint32_t *seed)
-{
-	*seed = *seed * 1664525u + 1013904223u;
-	return *seed >> 16;
-}
 
 static uint64_t va_of(const struct worker *w, uint32_t slot)
 {

@@ -250,7 +250,7 @@ static void reads_and_writes(void **state)
 	assert_int_equal(
 	        sluice_device_read(d.dev, SLUICE_REGION_CONFIG, 0, &word, 4),
 	        0);
-	assert_int_equal(word, 0x5148abcd);
+	assert_int_equal(le32toh(word), 0x5148abcd);
 	word = 0x12345678;
 	assert_int_equal(
 	        sluice_device_write(d.dev, SLUICE_REGION_CONFIG, 252, &word, 4),

@@ -4,6 +4,7 @@
  * what the two share, and the parent goes on undisturbed. No descriptor of the
  * library outlives exec().
  */
+#include "tests/advice.h"
 #include "tests/engine/drig.h"
 
 #include <dirent.h>
@@ -14,6 +15,8 @@
 #include <sys/wait.h>
 
 #define FDS 1024
+
+static bool heeded; /* advice on memory */
 
 /* In a child: cmocka's checks would end in the parent's report. */
 static void told(int rc, const char *what)
@@ -122,7 +125,7 @@ static void child(struct drig *d, struct sluice_arena *arena,
 	sluice_arena_destroy(arena);
 	for (int i = 0; i < 1000; i++)
 		require(sluice_poll(r->lane, &c, 1) == 0, "a completion");
-	require(!is_there(buf->va), "memory of an arena");
+	require(!heeded || !is_there(buf->va), "memory of an arena");
 	require(fake_vfio_calls(0) == calls, "a call to the kernel");
 	/* An engine of its own is fine, and leaves the other one alone. */
 	require(sluice_engine_open(NULL, &own.engine) == 0, "no engine");
@@ -142,6 +145,7 @@ static void a_child_is_refused(void **state)
 	pid_t pid;
 
 	(void)state;
+	heeded = advice_heeded();
 	for (enum fabric_kind kind = FABRIC_MSG_RING; kind <= FABRIC_PLAIN;
 	     kind++) {
 		drig_up(&d, NULL, kind);
@@ -158,7 +162,7 @@ static void a_child_is_refused(void **state)
 		assert_true(fake_vfio_fire(0, 2, 0));
 		pid = fork();
 		if (pid == 0) {
-			require(!is_there(va), "registers");
+			require(!heeded || !is_there(va), "registers");
 			child(&d, arena, &buf, iova);
 		}
 		assert_child(pid);
@@ -174,6 +178,10 @@ static void a_child_is_refused(void **state)
 		assert_false(fake_vfio_reach(iova, NULL, NULL));
 		sluice_arena_destroy(arena);
 		drig_down(&d);
+	}
+	if (!heeded) {
+		print_message(ADVICE_IGNORED ": a child keeps the memory\n");
+		skip();
 	}
 }
 

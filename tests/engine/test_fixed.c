@@ -231,8 +231,10 @@ static void more_than_a_gib(void **state)
 	struct fix x;
 
 	(void)state;
-	if (!getenv("SLUICE_LONG"))
+	if (!getenv("SLUICE_LONG")) {
+		print_message("skipped: SLUICE_LONG is not set\n");
 		skip();
+	}
 	up(&x, &(struct sluice_fixed_cfg){.nr = 2}, FIXED_PIECE_LG2);
 	assert_int_equal(sluice_arena_create(x.r.domain, &cfg, &a), 0);
 	assert_int_equal(sluice_fixed_add(x.fixed, a), 0);

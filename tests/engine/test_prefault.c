@@ -25,8 +25,10 @@ static bool have_ring(void)
 {
 	struct io_uring ring;
 
-	if (io_uring_queue_init(1, &ring, 0))
+	if (io_uring_queue_init(1, &ring, 0)) {
+		print_message("skipped: no io_uring here\n");
 		return false;
+	}
 	io_uring_queue_exit(&ring);
 	return true;
 }

@@ -6,6 +6,7 @@
  */
 #include "examples/nvme_rw/data.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -45,7 +46,7 @@ static void walk_prp(const struct nvme_command *cmd, const uint64_t *list,
 	if (listed)
 		assert_true(cmd->prp2 == LIST_IOVA);
 	for (uint32_t page = 0; n < dwords; page++) {
-		uint64_t at = listed ? list[page] : cmd->prp2;
+		uint64_t at = listed ? le64toh(list[page]) : cmd->prp2;
 
 		assert_true(page < PAGE / 8);
 		assert_true(at % PAGE == 0);
@@ -58,24 +59,26 @@ static void walk_prp(const struct nvme_command *cmd, const uint64_t *list,
 static void walk_sgl(const struct nvme_command *cmd,
                      const struct nvme_sgl *list, uint32_t dwords)
 {
+	/* As it goes into the ring. */
+	const uint64_t pointer[2] = {htole64(cmd->prp1), htole64(cmd->prp2)};
 	struct nvme_sgl one;
 	uint32_t nr = 1, n = 0;
 
-	memcpy(&one, &cmd->prp1, sizeof(one));
+	memcpy(&one, pointer, sizeof(one));
 	assert_int_equal(cmd->flags, COMMAND_SGL);
 	if (one.type == SGL_LAST_SEGMENT) {
-		assert_true(one.address == LIST_IOVA);
-		assert_int_equal(one.length % 16, 0);
-		nr = one.length / 16;
+		assert_true(le64toh(one.address) == LIST_IOVA);
+		assert_int_equal(le32toh(one.length) % 16, 0);
+		nr = le32toh(one.length) / 16;
 	} else {
 		list = &one;
 	}
 	for (uint32_t i = 0; i < nr; i++) {
 		assert_int_equal(list[i].type, SGL_DATA);
 		assert_memory_equal(list[i].reserved, "\0\0\0", 3);
-		for (uint32_t at = 0; at < list[i].length; at += 4) {
+		for (uint32_t at = 0; at < le32toh(list[i].length); at += 4) {
 			assert_true(n < dwords);
-			have[n++] = list[i].address + at;
+			have[n++] = le64toh(list[i].address) + at;
 		}
 	}
 	assert_int_equal(n, dwords);

@@ -440,6 +440,10 @@ void inject_begin(const struct fake_vfio_cfg *cfg, const char *tree,
 	mine.write = base.write; /* does not fail, see errnos.c */
 	mine.epoll_ctl = base.epoll_ctl;
 	mine.epoll_look = base.epoll_look;
+	mine.socket = base.socket; /* of watches: tests/groups */
+	mine.setsockopt = base.setsockopt;
+	mine.bind = base.bind;
+	mine.recvmsg = base.recvmsg;
 	mine.pread = base.pread;
 	mine.pwrite = base.pwrite;
 	sys = &mine;

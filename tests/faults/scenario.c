@@ -14,16 +14,22 @@
 #include "util/util.h"
 
 #define MEMLOCK (5u << 19) /* one huge page, and half a MiB */
+/* An emulator keeps books on every address that was ever mapped, and each run
+ * maps at others: 4 GiB a run would be too much for it. */
+#define TABLES (UINT64_C(64) << 20)
 #define DOMAIN_FLAGS (SLUICE_DOMAIN_VA_LOOKUP | SLUICE_DOMAIN_REVIVE)
 
 const struct world worlds[] = {
-        {.name = "soft", .domain = {.flags = DOMAIN_FLAGS}},
+        {.name = "soft",
+         .engine = {.max_table_bytes = TABLES},
+         .domain = {.flags = DOMAIN_FLAGS}},
         {.name = "type1",
+         .engine = {.max_table_bytes = TABLES},
          .domain = {.backend = SLUICE_BACKEND_VFIO_TYPE1,
                     .flags = SLUICE_DOMAIN_VA_LOOKUP},
          .vfio = {.memlock = MEMLOCK}},
         {.name = "type1, lazy, no io_uring",
-         .engine = {.no_io_uring = 1},
+         .engine = {.max_table_bytes = TABLES, .no_io_uring = 1},
          .domain = {.backend = SLUICE_BACKEND_VFIO_TYPE1,
                     .mode = SLUICE_MODE_LAZY,
                     .flags = DOMAIN_FLAGS},

@@ -6,6 +6,7 @@ captured trees. Knows the command line and no library."""
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tarfile
@@ -52,6 +53,43 @@ def expected(sys_dir, name):
     path = os.path.join(os.path.dirname(sys_dir), name)
     with open(path, encoding='utf-8') as f:
         return [line for line in f.read().splitlines() if line]
+
+
+def watch(tmp):
+    tree = unpack(os.path.join(tmp, 'w'), 'x86-vtd-13-pci-bridge-root')
+    out, _ = run('--sysfs', tree, '--watch', '--for', '0.1')
+    has(out, 'watching ', ' groups, ', ' devices\n')
+    out, _ = run('--sysfs', tree, '--watch', '--json', '--for=0')
+    ready = json.loads(out)
+    doc = json_of('--sysfs', tree)
+    assert ready == {
+        'schema': 'sluice-watch/1', 'event': 'ready',
+        'groups': len(doc['groups']),
+        'devices': len(doc['ungrouped']) +
+        sum(len(g['devices']) for g in doc['groups'])}, ready
+    path = os.path.join(tmp, 'watch.json')
+    out, _ = run('--sysfs', tree, '--watch', '--json=' + path, '--for', '0')
+    assert out == ''
+    with open(path, encoding='utf-8') as f:
+        assert json.load(f) == ready
+    # It ends by a signal, and says nothing about that.
+    for sig in (signal.SIGINT, signal.SIGTERM):
+        with subprocess.Popen([*TOOL, 'groups', '--sysfs', tree, '--watch'],
+                              stdout=subprocess.PIPE, text=True) as p:
+            has(p.stdout.readline(), 'watching ')
+            p.send_signal(sig)
+            assert p.wait(timeout=30) == 0
+    for bad in ('x', '-1', 'inf', '1s', '1e10'):
+        _, err = run('--watch', '--for', bad, status=2)
+        has(err, '--for ' + bad)
+    _, err = run('--watch', '--sysfs', os.path.join(tmp, 'none'), status=1)
+    has(err, 'none')
+    _, err = run('--watch', '--json=' + tmp, status=1)
+    has(err, 'cannot write')
+    for args in (['--for', '1'], ['--watch', '--compute'], ['--watch', '--dot'],
+                 ['--watch', '--explain', 'a'], ['--watch', '--plan', 'a']):
+        _, err = run(*args, status=2)
+        has(err, '--watch')
 
 
 def bridge(tmp):
@@ -176,6 +214,7 @@ def main():
         no_iommu(tmp)
         differs(tmp)
         plan(tmp)
+        watch(tmp)
         hostile(tmp)
         usage(tmp)
     print('groups command line: ok')

@@ -60,8 +60,11 @@ static void table(unsigned which, const uint8_t *data, size_t size)
 	case 2:
 		(void)claims_iort(data, size, &c);
 		break;
-	default:
+	case 3:
 		(void)claims_viot(data, size, &c);
+		break;
+	default:
+		(void)claims_of(data, size, &c);
 	}
 	for (uint32_t i = 0; i < c.nr; i++) {
 		check(c.c[i].first <= c.c[i].last);
@@ -82,10 +85,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!copy)
 		return 0;
 	memcpy(copy, data + 1, size - 1);
-	if (data[0] % 5 == 4)
+	if (data[0] % 6 == 4)
 		config(copy, size - 1);
 	else
-		table(data[0] % 5, copy, size - 1);
+		table(data[0] % 6, copy, size - 1);
 	free(copy);
 	return 0;
 }

@@ -9,6 +9,7 @@ no group. Every reason must name two members, and reasons must connect a group.
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -65,7 +66,9 @@ def connected(group):
 
 
 def check(sluice, top):
-    out = subprocess.run([sluice, 'groups', '--compute', '--json', '--sysfs',
+    # A wrapper runs what was built for another processor.
+    tool = [*shlex.split(os.environ.get('MESON_EXE_WRAPPER', '')), sluice]
+    out = subprocess.run([*tool, 'groups', '--compute', '--json', '--sysfs',
                           top], stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE)
     if out.returncode:

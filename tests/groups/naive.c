@@ -40,7 +40,9 @@ static bool trusted(const struct topo_dev *d)
 		return services;
 	if (end && d->multifunction)
 		return services;
-	return end;
+	/* Linux trusts what the specification has no name for. */
+	return end || (d->is_pcie && (d->port == 2 || d->port == 3 ||
+	                              d->port > TOPO_RC_EVENT));
 }
 
 static bool clean_way(const struct forest *f, uint32_t bridge)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Atomics by name: util/atomics.h is the only file that spells C11 atomics, so
-that each use states its order. Programs that may include nothing but the
-public headers spell the _explicit forms instead. Bare operators on _Atomic
+that each use states its order. What may include nothing but the public headers, or
+nothing of the tree at all, spells the _explicit forms instead. Bare operators on _Atomic
 objects are found by clang (implicit.py), which knows types; this file reads
 text."""
 
@@ -12,7 +12,7 @@ import sys
 import tree
 
 HOME = 'util/atomics.h'
-OUTSIDE = ('bench/', 'tools/', 'examples/', 'vmm/')
+OUTSIDE = ('bench/', 'tools/', 'examples/', 'vmm/', 'yardstick/')
 
 CALL = re.compile(r'\b(atomic_(?!u?int|u?long|bool|size_t|flag\b|ptrdiff|'
                   r'u?intptr|u?char|u?short|u?llong)\w+|__atomic_\w+|'
