@@ -11,7 +11,7 @@
 #include "tools/bench_raw.h"
 
 #define MATRIX_HUGE (2u << 20) /* a large page */
-#define MATRIX_TIMES 3         /* each way of a cell is measured so often */
+#define MATRIX_TIMES 9         /* each way of a cell is measured so often */
 #define MATRIX_MAX_CELLS (12 * BENCH_MAX_COUNTS + 1)
 
 /* In the order of the table. */

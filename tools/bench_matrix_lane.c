@@ -28,7 +28,7 @@ struct lane {
 	pthread_barrier_t *gate;
 	struct sluice_lane *lane;
 	struct sluice_view *view;
-	int bell;     /* readable when something completed */
+	int bell;     /* readable when something completed; or -1: polls */
 	char *window; /* where buffers begin */
 	void *mapped;
 	uint64_t mapped_len;
@@ -55,8 +55,8 @@ static uint32_t prot_of(const struct lane *l, uint32_t i)
 	return SLUICE_RW;
 }
 
-/* Nothing else is to be done: after a while the thread sleeps until something
- * completes, as a driver's would. */
+/* Nothing else is to be done. A lane with a processor of its own polls, as it
+ * is meant to; another sleeps after a while until something completes. */
 static void await(struct lane *l, uint64_t most)
 {
 	struct pollfd bell = {.fd = l->bell, .events = POLLIN};
@@ -70,7 +70,7 @@ static void await(struct lane *l, uint64_t most)
 				l->rc = c[i].result;
 		l->outstanding -= n;
 		vain = n ? 0 : vain + 1;
-		if (vain > VAIN_POLLS)
+		if (l->bell >= 0 && vain > VAIN_POLLS)
 			(void)poll(&bell, 1, 5);
 	}
 }
@@ -282,7 +282,7 @@ static void lane_open(struct lane *l)
 	l->rc = sluice_lane_open(l->rig->engine, NULL, &l->lane);
 	if (!l->rc)
 		l->rc = sluice_view_open(l->lane, l->rig->domain, &l->view);
-	if (!l->rc)
+	if (!l->rc && !l->rig->pinned)
 		l->bell = sluice_lane_event_fd(l->lane);
 }
 
@@ -388,8 +388,11 @@ int matrix_measure(struct matrix_rig *rig, enum matrix_way way, uint32_t time)
 	if (pthread_barrier_init(&gate, NULL, nr + 1))
 		return tool_failed(BENCH_CMD, "no memory for a barrier");
 	for (uint32_t i = 0; i < nr; i++) {
-		lanes[i] = (struct lane){
-		        .rig = rig, .way = way, .id = i, .gate = &gate};
+		lanes[i] = (struct lane){.rig = rig,
+		                         .way = way,
+		                         .id = i,
+		                         .bell = -1,
+		                         .gate = &gate};
 		if (pthread_create(&lanes[i].thread, NULL, work, &lanes[i])) {
 			/* The others wait at the gate for good. */
 			fputs("sluice bench: no thread\n", stderr);

@@ -63,8 +63,8 @@ int fabric_port_create(uint32_t entries, enum fabric_kind best_kind,
 		return msg_lit(rc, "no memory for a completion port");
 	}
 	port->kind = port_choose(port, entries, best_kind);
-	/* An eventfd that nobody has asked for need not be written. */
-	st_rlx(&port->rung, port->kind == FABRIC_EVENTFD);
+	/* A descriptor that nobody has asked for need not become readable. */
+	st_rlx(&port->rung, port->kind != FABRIC_PLAIN);
 	*ret_port = port;
 	return 0;
 }
@@ -101,19 +101,20 @@ static void port_ring(struct fabric_port *port)
 
 int fabric_port_fd(struct fabric_port *port)
 {
-	if (port->kind == FABRIC_MSG_RING)
-		return port->uring.ring_fd;
 	if (port->kind == FABRIC_PLAIN)
 		return -EOPNOTSUPP;
 	if (!port->watched) {
 		port->watched = true;
-		/* From now on posters write; what came before is caught up
-		 * here. Pairs with the xchg_acqrel of port_ring. */
+		st_rlx(&port->asked, 1);
+		/* From now on posters ring, those too that have not seen that
+		 * they are asked to; what came before is caught up here. Pairs
+		 * with the xchg_acqrel of port_ring. */
 		xchg_acqrel(&port->rung, 0);
 		if (!mpsc_empty(port->plain))
 			port_ring(port);
 	}
-	return port->epoll;
+	return port->kind == FABRIC_MSG_RING ? port->uring.ring_fd
+	                                     : port->epoll;
 }
 
 /* The ring is empty and the bell was rung: make the descriptor quiet. */
@@ -214,7 +215,9 @@ void fabric_post(struct fabric_source *source, struct fabric_port *port,
 {
 	struct fabric_cqe cqe = {.id = id, .res = res};
 
-	if (port->kind == FABRIC_MSG_RING) {
+	/* Who polls finds what is in memory; the kernel is asked only for the
+	 * sake of a sleeper. */
+	if (port->kind == FABRIC_MSG_RING && ld_rlx(&port->asked)) {
 		int fd = port->uring.ring_fd;
 
 		/* Carries what the poster wrote, and is its last touch of a

@@ -15,15 +15,18 @@
 struct fabric_port {
 	/* Read-only after creation, but for what the owner's reap writes. */
 	enum fabric_kind kind;
-	bool watched; /* owner: somebody sleeps on the descriptor */
+	bool watched; /* owner: somebody may sleep on the descriptor */
 	int bell;     /* eventfd: wakes a sleeper for the plain ring; or -1 */
 	int epoll;    /* bell and watches, where no ring collects them; or -1 */
-	struct mpsc *plain; /* MSG_RING: only what the kernel would not take */
+	/* MSG_RING: while nobody has asked for the descriptor, and what the
+	 * kernel would not take. */
+	struct mpsc *plain;
 	struct io_uring uring;
 
 	/* Messages so far (MSG_RING): its order matters, not its value. */
 	_Alignas(CACHELINE) au32 posted;
 	au32 rung;   /* the bell need not be rung: it was, or nobody listens */
+	au32 asked;  /* somebody may sleep on the descriptor; a hint */
 	au32 inside; /* sources that still touch the port */
 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The fabric over io_uring: a completion is a CQE that IORING_OP_MSG_RING
- * posts into the lane's own ring, where its owner sees it without a system
- * call. Knows liburing; a message that the kernel refuses goes through the
+ * posts into the lane's own ring, which wakes its owner if it sleeps there. Who
+ * has not asked for the ring's descriptor cannot sleep on it and needs no
+ * message. Knows liburing; a message that the kernel refuses goes through the
  * plain ring of fabric.c.
  *
  * The lane's ring has neither SQPOLL nor DEFER_TASKRUN: the kernel then posts
@@ -188,7 +189,9 @@ uint32_t uport_reap(struct fabric_port *port, struct fabric_cqe *out,
 		nr = cq_reap(port, ready, out, max);
 	/* After the CQ, where the bell's CQE was just taken: what stays in the
 	 * plain ring must ring anew. */
-	if (unlikely(ld_rlx(&port->rung)))
+	if (!port->watched)
+		nr += mpsc_get(port->plain, out + nr, max - nr);
+	else if (unlikely(ld_rlx(&port->rung)))
 		nr += spill_reap(port, out + nr, max - nr);
 	return nr;
 }

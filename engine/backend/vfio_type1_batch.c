@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the helper does with what it took from the queue. Requests that touch
+ * What the helper does with what it took from the queue, until each request has
+ * been answered with its own result. Requests that touch
  * each other keep their order; of the others unmaps may wait, while maps are
  * served, for neighbours that die in the same call. Knows time and ranges; what
  * a call is, is vfio_type1_map.c's, and when the helper sleeps, is
@@ -57,9 +58,11 @@ static bool company_likely(struct t1 *t1)
 	return true;
 }
 
-static void answer(struct t1_batch *b, struct be_req *req, int32_t res)
+/* At once: its lane goes on while the next is made. The request is the lane's
+ * again, and nothing here may touch it any more. */
+static void answer(struct t1 *t1, const struct be_req *req, int32_t res)
 {
-	b->done[b->nr_done++] = (struct t1_done){req, res};
+	fabric_post(t1->source, req->port, req->id, res);
 }
 
 /* Neighbours that came at different times. */
@@ -88,18 +91,19 @@ void batch_flush(struct t1 *t1)
 	if (b->lingers)
 		b->vain = met(b->held, b->nr_held) ? 0 : b->vain + 1;
 	for (uint32_t i = 0; i < b->nr_held; i++)
-		answer(b, b->held[i].req, b->held[i].res);
+		answer(t1, b->held[i].req, b->held[i].res);
 	b->nr_held = 0;
 }
 
-static void hold(struct t1_batch *b, struct be_req *req)
+static void hold(struct t1 *t1, struct be_req *req)
 {
+	struct t1_batch *b = &t1->batch;
 	struct t1_cut *cut = &b->held[b->nr_held];
 
 	*cut = (struct t1_cut){.iova = req->iova, .req = req, .turn = b->turn};
 	if (!range_last(req->iova, req->len, &cut->last)) {
 		(void)be_take(req);
-		answer(b, req, -EINVAL);
+		answer(t1, req, -EINVAL);
 		return;
 	}
 	if (b->nr_held++ == 0)
@@ -138,7 +142,7 @@ static void map_now(struct t1 *t1, struct be_req *req)
 		batch_flush(t1);
 		rc = t1_map(t1, req->iova, req->seg, req->nr_seg, req->prot);
 	}
-	answer(b, req, rc);
+	answer(t1, req, rc);
 }
 
 static void map(struct t1 *t1, struct be_req *req)
@@ -187,7 +191,7 @@ void batch_run(struct t1 *t1, uint32_t n)
 			maps++;
 		} else if (!maps || !behind_map(b, i, b->req[i])) {
 			behind_faults(t1, b->req[i]);
-			hold(b, b->req[i]);
+			hold(t1, b->req[i]);
 			b->req[i] = NULL;
 		}
 	}
@@ -206,7 +210,7 @@ void batch_run(struct t1 *t1, uint32_t n)
 		if (b->req[i]->op == BE_MAP)
 			map(t1, b->req[i]);
 		else
-			hold(b, b->req[i]);
+			hold(t1, b->req[i]);
 	}
 }
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The helper: one thread per container that makes the ioctls which lanes may
- * not make. Lanes put pointers on a queue; the helper drains it in batches and
- * posts each request's own result. Knows queue, turn and sleep; what becomes of
- * a batch is vfio_type1_batch.c's.
+ * not make. Lanes put pointers on a queue; the helper drains it in batches.
+ * Knows queue, turn and sleep; what becomes of a batch is vfio_type1_batch.c's.
  */
 #include "engine/backend/vfio_type1_int.h"
 
@@ -11,7 +10,12 @@
 #include <signal.h>
 #include <linux/futex.h>
 
-#define SPIN_NS 30000  /* a futex round trip is about this long */
+/* How long the helper looks for work before it sleeps. To be woken takes some
+ * microseconds, in a VM a hundred: who often slept less than that looks longer
+ * next time, and who slept long looks only for as long as a futex round trip
+ * takes. */
+#define SPIN_MIN_NS 30000
+#define SPIN_MAX_NS 200000
 #define LOOK_NS 200000 /* between two looks at what is being faulted in */
 
 /* Dekker on one word with nothing but read-modify-writes: of a lane's and the
@@ -64,10 +68,20 @@ static bool sleep_until(struct t1 *t1, uint64_t due)
 	return true;
 }
 
+/* It slept from start on, and somebody called. */
+static void note_sleep(struct t1 *t1, uint64_t start)
+{
+	if (clock_ns() - start > SPIN_MAX_NS)
+		t1->spin_ns = SPIN_MIN_NS;
+	else
+		t1->spin_ns = min_u64(2 * t1->spin_ns, SPIN_MAX_NS);
+}
+
 /* Until somebody calls, at most until due. */
 static void nap(struct t1 *t1, uint64_t due)
 {
-	uint64_t until = min_u64(due, clock_ns() + SPIN_NS);
+	uint64_t start = clock_ns();
+	uint64_t until = min_u64(due, start + t1->spin_ns);
 
 	do {
 		for (int i = 0; i < 32; i++) {
@@ -80,7 +94,8 @@ static void nap(struct t1 *t1, uint64_t due)
 	while (!called(t1) && ld_acq(&t1->asleep))
 		if (!sleep_until(t1, due))
 			break;
-	xchg_acqrel(&t1->asleep, 0); /* pairs with wake */
+	if (!xchg_acqrel(&t1->asleep, 0)) /* pairs with wake */
+		note_sleep(t1, start);
 }
 
 void t1_lock(struct t1 *t1)
@@ -97,26 +112,12 @@ void t1_unlock(struct t1 *t1)
 	pthread_mutex_unlock(&t1->lock);
 }
 
-static void post(struct t1 *t1)
-{
-	struct t1_batch *b = &t1->batch;
-
-	for (uint32_t i = 0; i < b->nr_done; i++) {
-		const struct be_req *req = b->done[i].req;
-
-		fabric_post(t1->source, req->port, req->id, b->done[i].res);
-	}
-	if (b->nr_done)
-		fabric_flush(t1->source);
-	b->nr_done = 0;
-}
-
 static void flush(struct t1 *t1)
 {
 	pthread_mutex_lock(&t1->lock);
 	batch_flush(t1);
 	pthread_mutex_unlock(&t1->lock);
-	post(t1);
+	fabric_flush(t1->source);
 }
 
 /* Takes what is in the queue, and ends what need not wait any longer. False:
@@ -142,7 +143,8 @@ static bool turn(struct t1 *t1, bool stop)
 		batch_run(t1, n);
 		batch_faulted(t1, stop);
 		pthread_mutex_unlock(&t1->lock);
-		post(t1);
+		/* What was answered, by now at the latest. */
+		fabric_flush(t1->source);
 	}
 	due = batch_due(t1);
 	if (due != UINT64_MAX &&
@@ -188,6 +190,7 @@ int t1_helper_start(struct t1 *t1)
 	rc = fabric_source_create(&t1->source);
 	if (rc)
 		return rc;
+	t1->spin_ns = SPIN_MIN_NS;
 	/* Signals are the application's business. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);

@@ -81,16 +81,10 @@ struct t1_cut {
 	int32_t res;
 };
 
-struct t1_done {
-	struct be_req *req;
-	int32_t res;
-};
-
 /* The helper's own: what it took from the queue and has not answered. */
 struct t1_batch {
 	struct be_req *req[T1_BATCH]; /* of this turn */
 	uint32_t nr_held;
-	uint32_t nr_done;
 	uint32_t turn;
 	bool lingers;   /* those that are held wait for company */
 	uint64_t since; /* when the first of them came */
@@ -101,7 +95,6 @@ struct t1_batch {
 	uint32_t vain;    /* waits in a row that were in vain */
 	uint32_t refused; /* unmaps that might have waited since */
 	struct t1_cut held[2 * T1_BATCH];
-	struct t1_done done[3 * T1_BATCH];
 };
 
 #define T1_JOBS 8 /* maps whose memory is faulted in at a time */
@@ -155,6 +148,7 @@ struct t1 {
 	/* The helper's: nothing waits until the queue is read up to there. */
 	bool hurried;
 	uint32_t hurry_to;
+	uint64_t spin_ns; /* its own too: it looks so long before it sleeps */
 };
 
 /* ---- vfio_type1_adopt.c: a container of somebody else ---- */

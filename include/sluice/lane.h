@@ -131,7 +131,9 @@ SLUICE_API SLUICE_MUST_CHECK int sluice_drain(struct sluice_lane *lane,
  * backend completed something for this lane, or a device has an event for it,
  * for threads that sleep in poll(2). It is the lane's io_uring, or an epoll
  * descriptor where the kernel lacks MSG_RING; -EOPNOTSUPP where neither is
- * allowed.
+ * allowed. Ask for it when a thread of yours is going to sleep on it, not
+ * before: from then on each completion, or a few together, costs the helper
+ * that sends it a system call.
  *
  * Go to sleep only after a sluice_poll() that had room left: it then has taken
  * all there was, what came during sluice_drain() included.

@@ -1,93 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The fabric, every kind of it, on the kernel of this machine and on kernels
- * that refuse: a seccomp filter in a child process plays those.
+ * The fabric, every kind of it, on the kernel of this machine: order, count,
+ * and that a sleeper is woken. Kernels that refuse are fabric_kernels.c's.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include "engine/backend/backend.h"
-#include "tests/backend/deny.h"
+#include "tests/backend/fabric_rig.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdio.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-static const enum fabric_kind kinds[] = {FABRIC_MSG_RING, FABRIC_EVENTFD,
-                                         FABRIC_PLAIN};
-static bool have_msg_ring, have_seccomp;
-
-static int ask_seccomp(void)
-{
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(deny(SYS_io_uring_setup, ENOSYS) == 0);
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return -1;
-	have_seccomp = WIFEXITED(status) && WEXITSTATUS(status);
-	return 0;
-}
-
-static int setup(void **state)
-{
-	struct fabric_port *port;
-
-	(void)state;
-	if (fabric_port_create(1, FABRIC_MSG_RING, &port))
-		return -1;
-	have_msg_ring = fabric_port_kind(port) == FABRIC_MSG_RING;
-	fabric_port_destroy(port);
-	return ask_seccomp();
-}
-
-static void need(bool have, const char *what)
-{
-	if (have)
-		return;
-	print_message("skipped: the kernel, or an emulator, has no %s\n", what);
-	skip();
-}
-
-static void pair(enum fabric_kind kind, uint32_t entries,
-                 struct fabric_port **port, struct fabric_source **source)
-{
-	assert_int_equal(fabric_port_create(entries, kind, port), 0);
-	if (kind != FABRIC_MSG_RING || have_msg_ring)
-		assert_int_equal(fabric_port_kind(*port), kind);
-	assert_int_equal(fabric_source_create(source), 0);
-}
-
-static bool readable(int fd)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-
-	return poll(&p, 1, 0) == 1 && p.revents & POLLIN;
-}
-
-static uint32_t drain(struct fabric_port *port, uint64_t first, uint32_t nr)
-{
-	struct fabric_cqe cqe[7];
-	uint32_t done = 0, n;
-
-	while (done < nr &&
-	       (n = fabric_reap(port, cqe, (uint32_t)min_u64(7, nr - done))))
-		for (uint32_t i = 0; i < n; i++, done++) {
-			assert_int_equal(cqe[i].id, first + done);
-			assert_int_equal(cqe[i].res, -(int32_t)(first + done));
-		}
-	return done;
-}
 
 static void test_order_and_count(void **state)
 {
@@ -96,8 +16,10 @@ static void test_order_and_count(void **state)
 	struct fabric_cqe one;
 
 	(void)state;
-	for (size_t k = 0; k < 3; k++) {
-		pair(kinds[k], 1000, &port, &source);
+	for (size_t k = 0; k < 6; k++) {
+		pair(fabric_kinds[k % 3], 1000, &port, &source);
+		if (k >= 3)
+			(void)fabric_port_fd(port);
 		assert_int_equal(fabric_reap(port, &one, 1), 0);
 		for (uint32_t round = 0; round < 8; round++) {
 			for (uint32_t i = 0; i < 1000; i++)
@@ -120,7 +42,7 @@ static void test_descriptor(void **state)
 
 	(void)state;
 	for (size_t k = 0; k < 2; k++) {
-		pair(kinds[k], 64, &port, &source);
+		pair(fabric_kinds[k], 64, &port, &source);
 		/* Posted before anybody asked for the descriptor. */
 		fabric_post(source, port, 0, 0);
 		fabric_flush(source);
@@ -226,6 +148,51 @@ static void collect(struct poster *poster, struct fabric_port *port, int fd)
 	}
 }
 
+static void *post_four(void *port)
+{
+	struct fabric_source *source;
+
+	if (fabric_source_create(&source))
+		return NULL;
+	for (uint32_t i = 0; i < 4; i++) {
+		fabric_post(source, port, i, 0);
+		fabric_flush(source);
+	}
+	fabric_source_destroy(source);
+	return source;
+}
+
+/* The owner polls at first and sleeps later: what is posted about when it asks
+ * for the descriptor must wake it, too. */
+static void test_asked_late(void **state)
+{
+	(void)state;
+	for (uint32_t round = 0; round < 600; round++) {
+		struct pollfd p = {.events = POLLIN};
+		struct fabric_port *port;
+		struct fabric_cqe cqe;
+		pthread_t thread;
+		uint32_t seen = 0;
+		void *ok;
+
+		assert_int_equal(
+		        fabric_port_create(4, fabric_kinds[round % 2], &port),
+		        0);
+		assert_int_equal(pthread_create(&thread, NULL, post_four, port),
+		                 0);
+		while (seen < round / 2 % 4)
+			seen += fabric_reap(port, &cqe, 1);
+		p.fd = fabric_port_fd(port);
+		while (seen < 4) {
+			assert_int_equal(poll(&p, 1, 20000), 1);
+			seen += fabric_reap(port, &cqe, 1);
+		}
+		fabric_port_destroy(port);
+		pthread_join(thread, &ok);
+		assert_non_null(ok);
+	}
+}
+
 static void test_many_posters(void **state)
 {
 	static uint32_t slot[POSTERS][WINDOW];
@@ -237,7 +204,7 @@ static void test_many_posters(void **state)
 		int fd;
 
 		assert_int_equal(fabric_port_create(POSTERS * WINDOW,
-		                                    kinds[k % 3], &port),
+		                                    fabric_kinds[k % 3], &port),
 		                 0);
 		fd = k < 3 ? -1 : fabric_port_fd(port);
 		for (uint32_t i = 0; i < POSTERS; i++) {
@@ -261,207 +228,15 @@ static void test_many_posters(void **state)
 	}
 }
 
-/* ---- kernels that refuse ---- */
-
-/* Runs in a child, whose exit code is 0 or the line that failed. */
-#define EXPECT(cond)                                                           \
-	do {                                                                   \
-		if (!(cond)) {                                                 \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__,     \
-			        #cond);                                        \
-			_exit(1);                                              \
-		}                                                              \
-	} while (0)
-
-static void in_child(void (*body)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		body();
-		_exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-}
-
-static void round_trip(struct fabric_source *source, struct fabric_port *port)
-{
-	struct fabric_cqe cqe[600];
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < 600; i++)
-		fabric_post(source, port, i, (int32_t)i);
-	fabric_flush(source);
-	if (fabric_port_kind(port) != FABRIC_PLAIN)
-		EXPECT(readable(fabric_port_fd(port)));
-	/* At first less than waits: the descriptor must not fall asleep. */
-	n += fabric_reap(port, cqe, 10);
-	EXPECT(n == 10);
-	if (fabric_port_kind(port) != FABRIC_PLAIN)
-		EXPECT(readable(fabric_port_fd(port)));
-	while (n < 600) {
-		uint32_t got = fabric_reap(port, cqe + n, 600 - n);
-
-		EXPECT(got);
-		n += got;
-	}
-	EXPECT(fabric_reap(port, cqe, 1) == 0);
-}
-
-static void expect_kind(enum fabric_kind kind)
-{
-	struct fabric_source *source;
-	struct fabric_port *port;
-
-	EXPECT(fabric_port_create(600, FABRIC_MSG_RING, &port) == 0);
-	EXPECT(fabric_port_kind(port) == kind);
-	EXPECT(fabric_source_create(&source) == 0);
-	round_trip(source, port);
-	fabric_source_destroy(source);
-	fabric_port_destroy(port);
-}
-
-static void no_setup(void)
-{
-	EXPECT(deny(SYS_io_uring_setup, ENOSYS) == 0);
-	expect_kind(FABRIC_EVENTFD);
-}
-
-static void no_enter(void)
-{
-	EXPECT(deny(SYS_io_uring_enter, EPERM) == 0);
-	expect_kind(FABRIC_EVENTFD);
-}
-
-static void no_eventfd(void)
-{
-	EXPECT(deny(SYS_eventfd2, EPERM) == 0);
-	expect_kind(FABRIC_PLAIN);
-}
-
-/* The lane's ring exists, the helper's cannot be made. */
-static void no_source_ring(void)
-{
-	struct fabric_source *source;
-	struct fabric_port *port;
-
-	EXPECT(fabric_port_create(600, FABRIC_MSG_RING, &port) == 0);
-	EXPECT(deny(SYS_io_uring_setup, EPERM) == 0);
-	EXPECT(fabric_source_create(&source) == 0);
-	round_trip(source, port);
-	round_trip(source, port);
-	fabric_source_destroy(source);
-	fabric_port_destroy(port);
-}
-
-/* io_uring_enter is taken away while messages are queued. */
-static void enter_lost(void)
-{
-	struct fabric_source *source;
-	struct fabric_port *port;
-
-	EXPECT(fabric_port_create(600, FABRIC_MSG_RING, &port) == 0);
-	EXPECT(fabric_source_create(&source) == 0);
-	round_trip(source, port);
-	EXPECT(deny(SYS_io_uring_enter, EPERM) == 0);
-	round_trip(source, port);
-	round_trip(source, port);
-	fabric_source_destroy(source);
-	fabric_port_destroy(port);
-}
-
-/* The kernel refuses each message: the descriptor is no io_uring any more. */
-static void message_refused(void)
-{
-	struct fabric_source *source;
-	struct fabric_port *port;
-	struct fabric_cqe cqe[600];
-	uint32_t n = 0;
-	int null;
-
-	EXPECT(fabric_port_create(600, FABRIC_MSG_RING, &port) == 0);
-	EXPECT(fabric_source_create(&source) == 0);
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	EXPECT(dup2(null, fabric_port_fd(port)) >= 0);
-	for (uint32_t i = 0; i < 600; i++)
-		fabric_post(source, port, i, (int32_t)i);
-	fabric_flush(source);
-	while (n < 600) {
-		uint32_t got = fabric_reap(port, cqe, 600);
-
-		EXPECT(got);
-		for (uint32_t i = 0; i < got; i++)
-			EXPECT(cqe[i].id == n + i);
-		n += got;
-	}
-	EXPECT(fabric_reap(port, cqe, 1) == 0);
-	fabric_source_destroy(source);
-	fabric_port_destroy(port);
-}
-
-/* Reaping enters the kernel neither when nothing is there nor when something
- * is. */
-static void silent_reap(void)
-{
-	struct fabric_source *source;
-	struct fabric_port *port[3];
-	struct fabric_cqe cqe[8];
-	uint32_t n = 0;
-
-	EXPECT(fabric_source_create(&source) == 0);
-	for (size_t k = 0; k < 3; k++) {
-		EXPECT(fabric_port_create(64, kinds[k], &port[k]) == 0);
-		for (uint32_t i = 0; i < 20; i++)
-			fabric_post(source, port[k], i, 0);
-	}
-	fabric_flush(source);
-	EXPECT(deny_all_but_exit() == 0);
-	for (uint32_t i = 0; i < 300; i++)
-		n += fabric_reap(port[i % 3], cqe, 8);
-	syscall(SYS_exit_group, n == 60 ? 0 : 1);
-}
-
-static void test_refusals(void **state)
-{
-	(void)state;
-	need(have_seccomp, "seccomp filters");
-	in_child(no_setup);
-	in_child(no_enter);
-	in_child(no_eventfd);
-}
-
-static void test_broken_messages(void **state)
-{
-	(void)state;
-	need(have_msg_ring, "IORING_OP_MSG_RING");
-	need(have_seccomp, "seccomp filters");
-	in_child(no_source_ring);
-	in_child(enter_lost);
-	in_child(message_refused);
-}
-
-static void test_silent(void **state)
-{
-	(void)state;
-	need(have_seccomp, "seccomp filters");
-	in_child(silent_reap);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_order_and_count),
 	        cmocka_unit_test(test_descriptor),
 	        cmocka_unit_test(test_bad_arguments),
-	        cmocka_unit_test(test_refusals),
-	        cmocka_unit_test(test_broken_messages),
-	        cmocka_unit_test(test_silent),
+	        cmocka_unit_test(test_asked_late),
 	        cmocka_unit_test(test_many_posters),
 	};
 
-	return cmocka_run_group_tests(tests, setup, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -195,6 +195,9 @@ static void load(enum fabric_kind kind)
 		lane[i].first_page = (uint64_t)i * WINDOW * SLOT;
 		assert_int_equal(
 		        fabric_port_create(WINDOW, kind, &lane[i].port), 0);
+		/* Half of them might sleep, and are woken. */
+		if (i % 2)
+			(void)fabric_port_fd(lane[i].port);
 		assert_int_equal(
 		        pthread_create(&lane[i].thread, NULL, run, &lane[i]),
 		        0);

@@ -63,7 +63,9 @@ def bars(doc):
     yield 'B20', 'one large map', min(cells(doc, 'single', 32 << 20, 1)), 0.9
     yield ('B21a', '4K, bursts of 64 of a pool',
            min(cells(doc, 'burst', 4 * KIB, 64, 1, 'contiguous')), 10)
-    yield 'B21b', '4K, bounce', min(cells(doc, 'bounce', 4 * KIB, 64)), 20
+    for lanes in sorted({c['lanes'] for c in doc['cells']}):
+        yield ('B21b', f'4K, bounce, {lanes} lane{"s"[:lanes > 1]}',
+               min(cells(doc, 'bounce', 4 * KIB, 64, lanes)), 20)
     yield ('B21c', '4K, single, 64 in flight',
            min(cells(doc, 'single', 4 * KIB, 64)), 0.95)
     yield ('B22', '4K, lazy, recycled',
@@ -78,10 +80,11 @@ def check_bars(doc):
     limit = raw_ns(doc) / doc['bounce']['copy_page_ns']
     for name, what, reached, must in bars(doc):
         word = 'holds' if reached >= must else 'missed'
-        if name == 'B21b' and must > limit:
-            word += (f': copying and wiping 4 KiB alone is only {limit:.1f} '
-                     'times faster than raw here')
-        if reached < must:
+        if name == 'B21b' and '4 lanes' not in what and reached < must:
+            # docs/decisions/0017: the bar is that of four lanes.
+            word = (f'less: copying and wiping 4 KiB alone is {limit:.1f} '
+                    'times faster than raw of one lane')
+        elif reached < must:
             missed.append(name)
         print(f'{name:5} {what:28} {reached:8.2f}x  must {must:6.2f}x  {word}')
     return missed
