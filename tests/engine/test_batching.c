@@ -90,7 +90,7 @@ static void *work(void *arg)
 	do
 		one_round(w, lane, view);
 	while (clock_ns() < w->until);
-	if (sluice_drain(lane, 5 * SECOND) || sluice_view_close(view) ||
+	if (sluice_drain(lane, PATIENCE) || sluice_view_close(view) ||
 	    sluice_lane_close(lane))
 		abort();
 	return NULL;

@@ -31,7 +31,7 @@ static void hold_helper(struct krig *k, sluice_iova_t *iova)
 static void hand_over(struct krig *k)
 {
 	struct sluice_completion c;
-	uint64_t end = clock_ns() + 5 * SECOND;
+	uint64_t end = clock_ns() + PATIENCE;
 
 	while (k->r.view->submitted != k->r.view->tail) {
 		assert_int_equal(sluice_poll(k->r.lane, &c, 1), 0);
@@ -109,7 +109,7 @@ static void to_and_fro(void **state)
 			assert_int_equal(again, iova);
 		}
 		fake_vfio_gate_open();
-		assert_int_equal(sluice_drain(k.r.lane, SECOND), 0);
+		assert_int_equal(sluice_drain(k.r.lane, PATIENCE), 0);
 		assert_int_equal(k.r.view->nr_recalled, 0);
 		assert_int_equal(fake_vfio_reach(iova, &va, NULL), !last);
 		assert_int_equal(fake_vfio_calls(VFIO_IOMMU_UNMAP_DMA), last);
@@ -150,8 +150,8 @@ static void view_waits_for_it(void **state)
 	assert_int_equal(k.r.view->nr_recalled, 1);
 	assert_int_equal(sluice_drain(k.r.lane, 1000), -ETIMEDOUT);
 	fake_vfio_gate_open();
-	assert_int_equal(sluice_drain(k.r.lane, SECOND), 0);
-	assert_int_equal(sluice_drain(other, SECOND), 0);
+	assert_int_equal(sluice_drain(k.r.lane, PATIENCE), 0);
+	assert_int_equal(sluice_drain(other, PATIENCE), 0);
 	assert_int_equal(sluice_view_close(view), 0);
 	assert_int_equal(sluice_lane_close(other), 0);
 	krig_down(&k);

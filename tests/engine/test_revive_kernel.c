@@ -56,7 +56,7 @@ static void too_late_at_the_backend(void **state)
 {
 	struct sluice_completion c[3];
 	sluice_iova_t iova, again;
-	uint64_t end = clock_ns() + 5 * SECOND;
+	uint64_t end = clock_ns() + PATIENCE;
 	struct krig k;
 
 	(void)state;
@@ -143,7 +143,7 @@ static void lazy_must_be_asked(void **state)
 		}
 		if (!ask)
 			assert_int_equal(map(&k.r, VA, PAGE, &again), 1);
-		assert_int_equal(sluice_drain(k.r.lane, SECOND), 0);
+		assert_int_equal(sluice_drain(k.r.lane, PATIENCE), 0);
 		assert_int_equal(revived(&k.r), ask ? 10 : 0);
 		assert_int_equal(fake_vfio_calls(VFIO_IOMMU_MAP_DMA),
 		                 ask ? 1 : 2);

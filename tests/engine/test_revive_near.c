@@ -45,10 +45,10 @@ static void counted_as_ever(void **state)
 	assert_int_equal(st.unmap_bytes, 3 * PAGE);
 	assert_int_equal(st.unmap_failures, 3);
 	assert_int_equal(st.revived, 3);
-	assert_int_equal(sluice_ticket_wait(k.r.view, t, SECOND), 0);
+	assert_int_equal(sluice_ticket_wait(k.r.view, t, PATIENCE), 0);
 	/* Too late for the near way and for the long one. */
 	assert_int_equal(sluice_unmap(k.r.view, iova, PAGE, 0, &u), 0);
-	assert_int_equal(sluice_ticket_wait(k.r.view, u, SECOND), 0);
+	assert_int_equal(sluice_ticket_wait(k.r.view, u, PATIENCE), 0);
 	assert_int_equal(map(&k.r, VA, PAGE, &again), 1);
 	krig_down(&k);
 }
@@ -216,7 +216,7 @@ static void plays_with_pages(void **state)
 	for (uint32_t i = 0; i < BUFS; i++)
 		if (page[i].mapped)
 			assert_int_equal(unmap(&k.r, page[i].iova, PAGE), 0);
-	assert_int_equal(sluice_drain(k.r.lane, SECOND), 0);
+	assert_int_equal(sluice_drain(k.r.lane, PATIENCE), 0);
 	assert_int_equal(fake_vfio_mappings(NULL, 0), 0);
 	krig_down(&k);
 }
