@@ -115,7 +115,7 @@ void up(uint32_t flags, uint32_t dpdk_flags)
 void down(void)
 {
 	assert_int_equal(sluice_dpdk_close(rig.dpdk), 0);
-	assert_int_equal(sluice_drain(rig.lane, SECOND), 0);
+	assert_int_equal(sluice_drain(rig.lane, PATIENCE), 0);
 	assert_int_equal(sluice_view_close(rig.view), 0);
 	assert_int_equal(sluice_lane_close(rig.lane), 0);
 	assert_int_equal(sluice_domain_destroy(rig.domain), 0);

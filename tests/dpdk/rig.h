@@ -28,7 +28,7 @@
 
 #define PAGE 4096u
 #define M2 (2u << 20)
-#define SECOND UINT64_C(1000000000)
+#define PATIENCE UINT64_C(20000000000) /* for what must come */
 
 /* Soft, apart from EAL's IOVAs, and known to EAL. */
 struct rig {

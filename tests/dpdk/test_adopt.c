@@ -108,7 +108,7 @@ static void up(void)
 static void down(void)
 {
 	assert_int_equal(sluice_dpdk_close(dpdk), 0);
-	assert_int_equal(sluice_drain(k.r.lane, SECOND), 0);
+	assert_int_equal(sluice_drain(k.r.lane, PATIENCE), 0);
 	assert_int_equal(sluice_view_close(k.r.view), 0);
 	assert_int_equal(sluice_lane_close(k.r.lane), 0);
 	assert_int_equal(sluice_domain_destroy(k.r.domain), 0);

@@ -33,7 +33,7 @@ static void burst(struct pairs *p, int mapped)
 	if (mapped)
 		assert_int_equal(rc, 0);
 	else
-		assert_int_equal(sluice_drain(p->k.r.lane, SECOND), 0);
+		assert_int_equal(sluice_drain(p->k.r.lane, PATIENCE), 0);
 	sluice_poll(p->k.r.lane, NULL, 0);
 	for (uint32_t i = 0; i < BURST; i++)
 		rc |= sluice_unmap(p->k.r.view, p->iova[i], p->len, 0, NULL);

@@ -89,7 +89,7 @@ static inline void assert_quiet(struct drig *d)
 static inline void assert_event(struct drig *d, uint32_t op, uint64_t cookie,
                                 uint64_t vector, uint64_t times)
 {
-	uint64_t end = clock_ns() + 5 * SECOND;
+	uint64_t end = clock_ns() + PATIENCE;
 	struct sluice_completion c = {0};
 
 	while (!sluice_poll(d->k.r.lane, &c, 1))

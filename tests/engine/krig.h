@@ -127,7 +127,7 @@ static inline void krig_up(struct krig *k, const struct fake_vfio_cfg *vfio,
 
 static inline void krig_down(struct krig *k)
 {
-	assert_int_equal(sluice_drain(k->r.lane, SECOND), 0);
+	assert_int_equal(sluice_drain(k->r.lane, PATIENCE), 0);
 	assert_int_equal(sluice_view_close(k->r.view), 0);
 	assert_int_equal(sluice_lane_close(k->r.lane), 0);
 	assert_int_equal(sluice_domain_destroy(k->r.domain), 0);
@@ -143,7 +143,7 @@ static inline void krig_down(struct krig *k)
 static inline void wait_for(struct krig *k, struct sluice_completion *c,
                             uint32_t n)
 {
-	uint64_t end = clock_ns() + 5 * SECOND;
+	uint64_t end = clock_ns() + PATIENCE;
 	uint32_t got = 0;
 
 	while (got < n) {

@@ -23,7 +23,7 @@ static inline struct sluice_ring *ring_up(struct krig *k, uint32_t nr,
 
 static inline void ring_down(struct krig *k, struct sluice_ring *ring)
 {
-	assert_int_equal(sluice_drain(k->r.lane, SECOND), 0);
+	assert_int_equal(sluice_drain(k->r.lane, PATIENCE), 0);
 	assert_int_equal(sluice_ring_destroy(ring), 0);
 	krig_down(k);
 }

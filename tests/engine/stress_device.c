@@ -273,7 +273,7 @@ static void finish(struct worker *w)
 			must(sluice_unmap(w->view, w->slot[i].iova,
 			                  w->slot[i].len, 0, NULL) >= 0,
 			     "unmap");
-	must(sluice_drain(w->lane, 10 * SECOND) == 0, "drain");
+	must(sluice_drain(w->lane, PATIENCE) == 0, "drain");
 	must(sluice_view_close(w->view) == 0, "view close");
 	must(sluice_lane_close(w->lane) == 0, "lane close");
 }

@@ -219,7 +219,7 @@ static void finish(struct worker *w)
 			unmap_page(w, w->iova[i]);
 	if (w->nr == 0 && hole_mapped)
 		unmap_page(w, HOLE);
-	must(sluice_drain(w->lane, 10 * SECOND) == 0, "drain");
+	must(sluice_drain(w->lane, PATIENCE) == 0, "drain");
 	must(sluice_view_close(w->view) == 0, "view close");
 	must(sluice_lane_close(w->lane) == 0, "lane close");
 }

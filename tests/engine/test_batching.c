@@ -16,6 +16,11 @@
 #define MAX_LANES 4u
 #define ROUND_NS (SECOND / 50)
 #define TURNS 16
+#define LOOKS 8
+#define LONG_US 1000000u
+/* A pair that takes longer was not alone here: unmaps that wait for 16 calls
+ * meet nobody then. */
+#define CALM_US (16 * CALL_US / 2)
 
 struct worker {
 	pthread_t thread;
@@ -24,6 +29,7 @@ struct worker {
 	uint32_t depth;
 	bool waits; /* for its unmaps, before it goes on */
 	uint64_t until;
+	uint64_t least; /* pairs */
 	uint64_t due, maps_due, pairs;
 };
 
@@ -89,15 +95,15 @@ static void *work(void *arg)
 		abort();
 	do
 		one_round(w, lane, view);
-	while (clock_ns() < w->until);
-	if (sluice_drain(lane, 5 * SECOND) || sluice_view_close(view) ||
+	while (clock_ns() < w->until || w->pairs < w->least);
+	if (sluice_drain(lane, PATIENCE) || sluice_view_close(view) ||
 	    sluice_lane_close(lane))
 		abort();
 	return NULL;
 }
 
 static struct outcome measure(uint32_t batch_us, uint32_t lanes, uint32_t depth,
-                              bool waits)
+                              bool waits, uint64_t least)
 {
 	const struct sluice_domain_cfg cfg = {
 	        .backend = SLUICE_BACKEND_VFIO_TYPE1,
@@ -117,6 +123,7 @@ static struct outcome measure(uint32_t batch_us, uint32_t lanes, uint32_t depth,
 		                       .id = i,
 		                       .depth = depth,
 		                       .waits = waits,
+		                       .least = least,
 		                       .until = start + ROUND_NS};
 		assert_int_equal(
 		        pthread_create(&w[i].thread, NULL, work, &w[i]), 0);
@@ -137,10 +144,12 @@ static struct outcome measure(uint32_t batch_us, uint32_t lanes, uint32_t depth,
 static void compare(uint32_t lanes, uint32_t depth, bool waits,
                     struct outcome best[2])
 {
+	static const uint32_t batch_us[] = {SLUICE_BATCH_NO_WAIT, 0};
+
 	for (int n = 0; n < TURNS; n++) {
 		for (int i = 0; i < 2; i++) {
-			struct outcome o = measure(i ? 0 : SLUICE_BATCH_NO_WAIT,
-			                           lanes, depth, waits);
+			struct outcome o =
+			        measure(batch_us[i], lanes, depth, waits, 0);
 
 			if (n == 0 || o.pair_us < best[i].pair_us)
 				best[i] = o;
@@ -152,13 +161,34 @@ static void compare(uint32_t lanes, uint32_t depth, bool waits,
 	       best[1].share, best[0].pair_us, best[1].pair_us);
 }
 
+/* Told to wait long, unmaps meet however busy the machine is. */
+static void shares_if_told(void **state)
+{
+	double alone, met;
+
+	(void)state;
+	alone = measure(SLUICE_BATCH_NO_WAIT, 1, 1, false, 64).share;
+	met = measure(LONG_US, 1, 1, false, 64).share;
+	printf("%.1f unmaps a call at once, %.1f after a second at most\n",
+	       alone, met);
+	assert_true(met > 4 * alone);
+}
+
+/* By themselves they wait for as long as a few calls take. */
 static void shares(void **state)
 {
 	struct outcome best[2];
+	bool meet = false, calm = false;
 
 	(void)state;
-	compare(1, 1, false, best);
-	assert_true(best[1].share > 1.4 * best[0].share);
+	for (int i = 0; i < LOOKS && !meet; i++) {
+		compare(1, 1, false, best);
+		meet = best[1].share > 1.4 * best[0].share;
+		calm |= best[0].pair_us < CALM_US && best[1].pair_us < CALM_US;
+	}
+	if (!meet && !calm)
+		print_message("not judged: this machine is too busy\n");
+	assert_true(meet || !calm);
 	/* Of many some meet anyway. */
 	compare(1, 64, false, best);
 	compare(4, 1, false, best);
@@ -172,7 +202,7 @@ static void alone_is_not_slower(void **state)
 
 	(void)state;
 	/* Where the machine is busy this takes a few looks. */
-	for (int i = 0; i < 8; i++) {
+	for (int i = 0; i < LOOKS; i++) {
 		compare(1, 1, true, best);
 		if (best[1].pair_us < 1.1 * best[0].pair_us)
 			return;
@@ -202,6 +232,7 @@ static void knobs_are_checked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(shares_if_told),
 	        cmocka_unit_test(shares),
 	        cmocka_unit_test(alone_is_not_slower),
 	        cmocka_unit_test(knobs_are_checked),

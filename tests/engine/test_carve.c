@@ -56,7 +56,7 @@ static void down(struct carved *c)
 	start_reading(c->r.view);
 	sluice_poll(c->lane, NULL, 0);
 	assert_int_equal(sluice_lane_offline(c->lane), 0);
-	assert_int_equal(sluice_drain(c->r.lane, SECOND), 0);
+	assert_int_equal(sluice_drain(c->r.lane, PATIENCE), 0);
 	sluice_lane_online(c->lane);
 	assert_int_equal(sluice_view_close(c->view), 0);
 	assert_int_equal(sluice_lane_close(c->lane), 0);

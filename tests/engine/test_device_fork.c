@@ -174,7 +174,7 @@ static void a_child_is_refused(void **state)
 		map_and_wait(&d.k, VA + M2, PAGE, &later);
 		assert_true(unmap(&d.k.r, iova, PAGE) >= 0);
 		assert_true(unmap(&d.k.r, later, PAGE) >= 0);
-		assert_int_equal(sluice_drain(d.k.r.lane, SECOND), 0);
+		assert_int_equal(sluice_drain(d.k.r.lane, PATIENCE), 0);
 		assert_false(fake_vfio_reach(iova, NULL, NULL));
 		sluice_arena_destroy(arena);
 		drig_down(&d);

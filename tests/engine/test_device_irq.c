@@ -88,7 +88,7 @@ static void waits_for_room(void **state)
 		usleep(1000);
 		/* What drops completions drops no interrupt. */
 		assert_int_equal(sluice_poll(d.k.r.lane, NULL, 0), 0);
-		assert_int_equal(sluice_drain(d.k.r.lane, SECOND), 0);
+		assert_int_equal(sluice_drain(d.k.r.lane, PATIENCE), 0);
 		for (uint32_t i = 0; i < 8; i += 2) {
 			assert_int_equal(sluice_poll(d.k.r.lane, c, 2), 2);
 			assert_int_equal(c[0].iova, i);
@@ -313,7 +313,7 @@ static void unplugged(void **state)
 		assert_says(sluice_device_reset(d.dev), -EAGAIN, "taken away");
 		assert_true(unmap(&d.k.r, a, 4 * PAGE) >= 0);
 		assert_true(unmap(&d.k.r, b, PAGE) >= 0);
-		assert_int_equal(sluice_drain(d.k.r.lane, SECOND), 0);
+		assert_int_equal(sluice_drain(d.k.r.lane, PATIENCE), 0);
 		assert_int_equal(sluice_device_close(d.dev), 0);
 		/* The kernel has taken the group out already. */
 		assert_int_equal(
@@ -344,12 +344,12 @@ static void unplugged_rudely(void **state)
 	assert_int_equal(sluice_device_close(d.dev), 0);
 	assert_false(fake_vfio_reach(a, NULL, NULL));
 	assert_true(sluice_unmap(d.k.r.view, a, 4 * PAGE, 0, &ticket) >= 0);
-	assert_int_equal(sluice_ticket_wait(d.k.r.view, ticket, SECOND), 0);
+	assert_int_equal(sluice_ticket_wait(d.k.r.view, ticket, PATIENCE), 0);
 	assert_int_equal(map(&d.k.r, VA + 16 * PAGE, PAGE, &a), 1);
 	wait_for(&d.k, &c, 1);
 	assert_int_equal(c.result, -ENODEV);
 	assert_true(sluice_unmap(d.k.r.view, b, PAGE, 0, &ticket) >= 0);
-	assert_int_equal(sluice_ticket_wait(d.k.r.view, ticket, SECOND), 0);
+	assert_int_equal(sluice_ticket_wait(d.k.r.view, ticket, PATIENCE), 0);
 	assert_int_equal(sluice_domain_detach(d.k.r.domain, &d.k.group[0]), 0);
 	krig_down(&d.k);
 }

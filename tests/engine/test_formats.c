@@ -28,13 +28,13 @@ static void use(struct rig *r)
 	assert_int_equal(oa, (BUF & ~(uint64_t)(M2 - 1)) + M2 + 77);
 	/* One page out of the middle. */
 	assert_int_equal(unmap(r, small + 17 * PAGE, PAGE), 1);
-	assert_int_equal(sluice_drain(r->lane, SECOND), 0);
+	assert_int_equal(sluice_drain(r->lane, PATIENCE), 0);
 	assert_true(xlate(r, small + 17 * PAGE, 1) < 0);
 	assert_int_equal(xlate(r, small + 18 * PAGE, 1), 1);
 	assert_int_equal(unmap(r, small, 17 * PAGE), 1);
 	assert_int_equal(unmap(r, small + 18 * PAGE, (PAGES - 18) * PAGE), 1);
 	assert_int_equal(unmap(r, large, 3 * M2), 1);
-	assert_int_equal(sluice_drain(r->lane, SECOND), 0);
+	assert_int_equal(sluice_drain(r->lane, PATIENCE), 0);
 	assert_true(xlate(r, large, 1) < 0);
 	assert_true(xlate(r, small, 1) < 0);
 }

@@ -186,7 +186,7 @@ static void refuses(void **state)
 	assert_int_equal(sluice_device_close(d.dev), 0);
 	assert_says(sluice_domain_detach(dom, g), -EBUSY,
 	            "sluice_domain_unguard()");
-	assert_int_equal(sluice_drain(d.k.r.lane, SECOND), 0);
+	assert_int_equal(sluice_drain(d.k.r.lane, PATIENCE), 0);
 	assert_int_equal(sluice_view_close(d.k.r.view), 0);
 	assert_says(sluice_domain_destroy(dom), -EBUSY,
 	            "sluice_domain_unguard()");

@@ -98,7 +98,7 @@ static void two_groups_one_map(void **state)
 	assert_int_equal(fake_vfio_calls(VFIO_IOMMU_MAP_DMA), 1);
 	assert_int_equal(fake_vfio_mappings(NULL, 0), 1);
 	assert_int_equal(unmap(&k.r, iova, PAGE), 1);
-	assert_int_equal(sluice_drain(k.r.lane, SECOND), 0);
+	assert_int_equal(sluice_drain(k.r.lane, PATIENCE), 0);
 	krig_down(&k);
 }
 
@@ -152,7 +152,7 @@ static void open_device_keeps_the_domain(void **state)
 	assert_true(fake_vfio_reach(iova, &va, NULL));
 	fake_vfio_hold_device(k.group[1].fd, false);
 	k.r.view = NULL;
-	assert_int_equal(sluice_drain(k.r.lane, SECOND), 0);
+	assert_int_equal(sluice_drain(k.r.lane, PATIENCE), 0);
 	krig_down(&k);
 }
 

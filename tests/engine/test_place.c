@@ -229,7 +229,7 @@ static void information(void **state)
 	sluice_domain_get_info(r.domain, &b);
 	assert_int_equal(b.iova_free + b.iova_fragments + M4, a.iova_free);
 	assert_int_equal(unmap(&r, iova, M4), 1);
-	assert_int_equal(sluice_drain(r.lane, SECOND), 0);
+	assert_int_equal(sluice_drain(r.lane, PATIENCE), 0);
 	sluice_domain_get_info(r.domain, &b);
 	assert_int_equal(b.iova_free + b.iova_fragments + b.iova_lanes,
 	                 a.iova_free);

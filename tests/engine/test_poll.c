@@ -46,7 +46,7 @@ static void many_up(struct many *m)
 static void many_down(struct many *m)
 {
 	for (unsigned l = 0; l < 2; l++) {
-		assert_int_equal(sluice_drain(m->lane[l], SECOND), 0);
+		assert_int_equal(sluice_drain(m->lane[l], PATIENCE), 0);
 		for (unsigned d = 0; d < DOMAINS; d++)
 			assert_int_equal(sluice_view_close(m->view[l][d]), 0);
 		assert_int_equal(sluice_lane_close(m->lane[l]), 0);
@@ -225,7 +225,7 @@ static void dead_lane(void **state)
 	assert_true(st.waiting_ns >= 1000000);
 	sluice_lane_adopt(lane);
 	assert_int_equal(sluice_lane_offline(lane), 0);
-	assert_int_equal(sluice_ticket_wait(r.view, t, SECOND), 0);
+	assert_int_equal(sluice_ticket_wait(r.view, t, PATIENCE), 0);
 	sluice_domain_get_stats(r.domain, &st);
 	assert_int_equal(st.laggard_lane, UINT32_MAX);
 	assert_int_equal(st.waiting_ns, 0);

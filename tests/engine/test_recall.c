@@ -31,7 +31,7 @@ static void hold_helper(struct krig *k, sluice_iova_t *iova)
 static void hand_over(struct krig *k)
 {
 	struct sluice_completion c;
-	uint64_t end = clock_ns() + 5 * SECOND;
+	uint64_t end = clock_ns() + PATIENCE;
 
 	while (k->r.view->submitted != k->r.view->tail) {
 		assert_int_equal(sluice_poll(k->r.lane, &c, 1), 0);
@@ -109,7 +109,7 @@ static void to_and_fro(void **state)
 			assert_int_equal(again, iova);
 		}
 		fake_vfio_gate_open();
-		assert_int_equal(sluice_drain(k.r.lane, SECOND), 0);
+		assert_int_equal(sluice_drain(k.r.lane, PATIENCE), 0);
 		assert_int_equal(k.r.view->nr_recalled, 0);
 		assert_int_equal(fake_vfio_reach(iova, &va, NULL), !last);
 		assert_int_equal(fake_vfio_calls(VFIO_IOMMU_UNMAP_DMA), last);
@@ -150,8 +150,8 @@ static void view_waits_for_it(void **state)
 	assert_int_equal(k.r.view->nr_recalled, 1);
 	assert_int_equal(sluice_drain(k.r.lane, 1000), -ETIMEDOUT);
 	fake_vfio_gate_open();
-	assert_int_equal(sluice_drain(k.r.lane, SECOND), 0);
-	assert_int_equal(sluice_drain(other, SECOND), 0);
+	assert_int_equal(sluice_drain(k.r.lane, PATIENCE), 0);
+	assert_int_equal(sluice_drain(other, PATIENCE), 0);
 	assert_int_equal(sluice_view_close(view), 0);
 	assert_int_equal(sluice_lane_close(other), 0);
 	krig_down(&k);
@@ -161,14 +161,14 @@ static void view_waits_for_it(void **state)
 static void one_of_them_has_it(void **state)
 {
 	struct sluice_completion c[2];
-	uint64_t nr_back = 0, nr_late = 0;
+	uint64_t nr_back = 0, nr_late = 0, end = clock_ns() + PATIENCE / 4;
 	sluice_iova_t iova, again;
 	struct krig k;
 
 	(void)state;
 	krig_up(&k, NULL, NULL, 0);
 	map_and_wait(&k, VA, PAGE, &iova);
-	for (uint32_t i = 0; i < 20000; i++) {
+	for (uint32_t i = 0; i < 20000 && (i < 200 || clock_ns() < end); i++) {
 		int rc;
 
 		assert_int_equal(unmap(&k.r, iova, PAGE), 1);
@@ -234,27 +234,38 @@ static void neighbour_is_left_alone(void **state)
 	}
 }
 
-/* A lane that has nothing to do but wait for its unmap is not kept waiting for
- * company. */
-static void waiting_is_noticed(void **state)
+/* How long a dozen unmaps take a lane that waits for each. */
+static uint64_t dozen_ns(void)
 {
 	const struct sluice_domain_cfg cfg = {
 	        .backend = SLUICE_BACKEND_VFIO_TYPE1, .batch_us = 1000000};
-	uint64_t start = clock_ns();
 	struct sluice_completion c;
 	sluice_iova_t iova;
+	uint64_t start;
 	struct krig k;
 
-	(void)state;
 	krig_up(&k, NULL, &cfg, 0);
+	start = clock_ns();
 	for (uint32_t i = 0; i < 12; i++) {
 		map_and_wait(&k, VA, PAGE, &iova);
 		assert_int_equal(unmap(&k.r, iova, PAGE), 1);
 		wait_for(&k, &c, 1);
 	}
-	/* Had one of them waited to its end, it were a second. */
-	assert_in_range(clock_ns() - start, 0, SECOND / 2);
+	start = clock_ns() - start;
 	krig_down(&k);
+	return start;
+}
+
+/* A lane that has nothing to do but wait for its unmap is not kept waiting for
+ * company. Had one of them waited to its end, it were a second, each time; a
+ * machine that is busy with others may need another look. */
+static void waiting_is_noticed(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		if (dozen_ns() < SECOND / 2)
+			return;
+	fail_msg("unmaps wait for company that cannot come");
 }
 
 /* ---- two lanes at the same IOVAs ---- */
@@ -371,8 +382,9 @@ static void lanes_meet_at_one_iova(void **state)
 	const struct sluice_domain_cfg cfg = {
 	        .backend = SLUICE_BACKEND_VFIO_TYPE1,
 	        .flags = SLUICE_DOMAIN_CALLER_IOVA};
+	uint64_t end = clock_ns() + PATIENCE;
 	struct lanes l = {.rng = 1};
-	uint32_t mine = 0;
+	uint32_t mine = 0, steps = 200000;
 
 	(void)state;
 	krig_up(&l.k, NULL, &cfg, 0);
@@ -381,10 +393,17 @@ static void lanes_meet_at_one_iova(void **state)
 	assert_int_equal(sluice_lane_open(l.k.r.engine, NULL, &l.lane[1]), 0);
 	assert_int_equal(sluice_view_open(l.lane[1], l.k.r.domain, &l.view[1]),
 	                 0);
-	for (uint32_t i = 0; i < 200000; i++) {
+	/* Until the helper has run often enough, however long that takes; then
+	 * no longer than for a while. */
+	for (uint32_t i = 0;
+	     l.nr_maps <= 100 || l.nr_refused <= 100 || i < steps; i++) {
 		step(&l);
-		if (i % 16 == 0)
-			sched_yield();
+		if (i % 16)
+			continue;
+		sched_yield();
+		assert_true(clock_ns() < end);
+		if (clock_ns() > end - 3 * PATIENCE / 4)
+			steps = 0;
 	}
 	while (under_way(&l))
 		for (uint64_t i = 0; i < LANES; i++)
@@ -392,7 +411,6 @@ static void lanes_meet_at_one_iova(void **state)
 	for (uint64_t i = 0; i < LANES * PLACES; i++)
 		mine += l.place[i / PLACES][i % PLACES] == MINE;
 	assert_int_equal(fake_vfio_mappings(NULL, 0), mine);
-	assert_true(l.nr_maps > 100 && l.nr_refused > 100);
 	assert_int_equal(sluice_view_close(l.view[1]), 0);
 	assert_int_equal(sluice_lane_close(l.lane[1]), 0);
 	krig_down(&l.k);

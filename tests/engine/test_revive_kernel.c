@@ -56,7 +56,7 @@ static void too_late_at_the_backend(void **state)
 {
 	struct sluice_completion c[3];
 	sluice_iova_t iova, again;
-	uint64_t end = clock_ns() + 5 * SECOND;
+	uint64_t end = clock_ns() + PATIENCE;
 	struct krig k;
 
 	(void)state;
@@ -143,7 +143,7 @@ static void lazy_must_be_asked(void **state)
 		}
 		if (!ask)
 			assert_int_equal(map(&k.r, VA, PAGE, &again), 1);
-		assert_int_equal(sluice_drain(k.r.lane, SECOND), 0);
+		assert_int_equal(sluice_drain(k.r.lane, PATIENCE), 0);
 		assert_int_equal(revived(&k.r), ask ? 10 : 0);
 		assert_int_equal(fake_vfio_calls(VFIO_IOMMU_MAP_DMA),
 		                 ask ? 1 : 2);
@@ -180,7 +180,7 @@ struct kplay {
 	uint64_t rng;
 	sluice_iova_t iova[BUFS];
 	bool mapped[BUFS], coming[BUFS];
-	uint64_t unmaps, seen, nr_kernel;
+	uint64_t unmaps, seen, nr_kernel, nr_again;
 };
 
 static uint64_t rnd(struct kplay *p, uint64_t n)
@@ -214,59 +214,121 @@ static void kplay_poll(struct kplay *p)
 	}
 }
 
-static void kplay_step(struct kplay *p)
+/* The helper's thread may not run for long: then no more fits in flight. */
+static bool again(struct kplay *p, int rc)
 {
-	uint64_t i = rnd(p, BUFS), va;
-	struct sluice_map_req req = {
-	        .va = VA + i * M2, .len = len_of(i), .prot = RW, .cookie = i};
+	if (rc != -EAGAIN)
+		return false;
+	p->nr_again++;
+	sched_yield();
+	return true;
+}
+
+static void kplay_unmap(struct kplay *p, uint64_t i)
+{
+	uint64_t at = VA + i * M2, len = len_of(i), va;
 	int rc;
 
+	assert_true(fake_vfio_reach(p->iova[i], &va, NULL));
+	assert_int_equal(va, at);
+	assert_maps(&p->k.r, p->iova[i] + len - PAGE, at + len - PAGE);
+	rc = sluice_unmap(p->k.r.view, p->iova[i], len, p->unmaps, NULL);
+	/* What was refused is mapped as before. */
+	if (again(p, rc))
+		return;
+	assert_int_equal(rc, 1);
+	p->unmaps++;
+	p->mapped[i] = false;
+}
+
+static void kplay_map(struct kplay *p, uint64_t i)
+{
+	struct sluice_map_req req = {
+	        .va = VA + i * M2, .len = len_of(i), .prot = RW, .cookie = i};
+	int rc = sluice_map(p->k.r.view, &req, &p->iova[i]);
+
+	if (again(p, rc))
+		return;
+	assert_in_range(rc, 0, 1);
+	p->mapped[i] = rc == 0;
+	p->coming[i] = rc == 1;
+	p->nr_kernel += rc == 1;
+}
+
+static void kplay_step(struct kplay *p)
+{
+	uint64_t i = rnd(p, BUFS);
+
 	if (p->mapped[i]) {
-		assert_true(fake_vfio_reach(p->iova[i], &va, NULL));
-		assert_int_equal(va, req.va);
-		assert_maps(&p->k.r, p->iova[i] + req.len - PAGE,
-		            req.va + req.len - PAGE);
-		assert_int_equal(sluice_unmap(p->k.r.view, p->iova[i], req.len,
-		                              p->unmaps++, NULL),
-		                 1);
-		p->mapped[i] = false;
+		kplay_unmap(p, i);
 		if (rnd(p, 2))
 			kplay_poll(p);
 	}
-	if (!p->mapped[i] && !p->coming[i]) {
-		rc = sluice_map(p->k.r.view, &req, &p->iova[i]);
-		assert_in_range(rc, 0, 1);
-		p->mapped[i] = rc == 0;
-		p->coming[i] = rc == 1;
-		p->nr_kernel += rc == 1;
-	} else {
+	if (!p->mapped[i] && !p->coming[i])
+		kplay_map(p, i);
+	else
 		sched_yield();
-	}
 	kplay_poll(p);
 }
 
-static void plays_with_the_kernel(void **state)
+/* Until everything is mapped, and nothing is on its way. */
+static void kplay_settle(struct kplay *p, uint64_t end)
+{
+	for (bool wait = true; wait;) {
+		wait = p->seen != p->unmaps;
+		for (uint64_t i = 0; i < BUFS; i++) {
+			if (!p->mapped[i] && !p->coming[i])
+				kplay_map(p, i);
+			wait |= !p->mapped[i];
+		}
+		kplay_poll(p);
+		assert_true(clock_ns() < end);
+	}
+}
+
+/* At least nr maps by the kernel and nr without it, and nr_again times that the
+ * lane must try again. */
+static void kplay(const struct sluice_domain_cfg *cfg, uint64_t nr,
+                  uint64_t nr_again)
 {
 	struct kplay p = {.rng = 1};
 	uint64_t end = clock_ns() + 60 * SECOND;
 
-	(void)state;
-	krig_up(&p.k, NULL, NULL, 0);
+	krig_up(&p.k, NULL, cfg, 0);
 	/* As many as the helper's thread lets through. */
-	while (revived(&p.k.r) < 500 || p.nr_kernel < 500) {
+	while (revived(&p.k.r) < nr || p.nr_kernel < nr) {
 		kplay_step(&p);
 		assert_true(clock_ns() < end);
 	}
-	for (bool wait = true; wait;) {
-		wait = p.seen != p.unmaps;
-		for (uint32_t i = 0; i < BUFS; i++)
-			wait |= p.coming[i];
-		kplay_poll(&p);
+	kplay_settle(&p, end);
+	/* Its next call is an unmap's, and does not end: what comes behind it
+	 * is called back, and stays in flight. */
+	if (nr_again)
+		fake_vfio_gate();
+	for (nr_again += p.nr_again; p.nr_again < nr_again;) {
+		kplay_step(&p);
 		assert_true(clock_ns() < end);
 	}
+	fake_vfio_gate_open();
+	kplay_settle(&p, end);
 	assert_int_equal(fake_vfio_mappings(NULL, 0), BUFS);
 	assert_int_equal(fake_vfio_calls(VFIO_IOMMU_MAP_DMA), p.nr_kernel);
 	krig_down(&p.k);
+}
+
+static void plays_with_the_kernel(void **state)
+{
+	(void)state;
+	kplay(NULL, 500, 0);
+}
+
+static void plays_with_little_room(void **state)
+{
+	const struct sluice_domain_cfg cfg = {
+	        .backend = SLUICE_BACKEND_VFIO_TYPE1, .max_inflight = 4};
+
+	(void)state;
+	kplay(&cfg, 50, 20);
 }
 
 int main(void)
@@ -278,6 +340,7 @@ int main(void)
 	        cmocka_unit_test(lazy_must_be_asked),
 	        cmocka_unit_test(strict_can_be_forbidden),
 	        cmocka_unit_test(plays_with_the_kernel),
+	        cmocka_unit_test(plays_with_little_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,10 +45,10 @@ static void counted_as_ever(void **state)
 	assert_int_equal(st.unmap_bytes, 3 * PAGE);
 	assert_int_equal(st.unmap_failures, 3);
 	assert_int_equal(st.revived, 3);
-	assert_int_equal(sluice_ticket_wait(k.r.view, t, SECOND), 0);
+	assert_int_equal(sluice_ticket_wait(k.r.view, t, PATIENCE), 0);
 	/* Too late for the near way and for the long one. */
 	assert_int_equal(sluice_unmap(k.r.view, iova, PAGE, 0, &u), 0);
-	assert_int_equal(sluice_ticket_wait(k.r.view, u, SECOND), 0);
+	assert_int_equal(sluice_ticket_wait(k.r.view, u, PATIENCE), 0);
 	assert_int_equal(map(&k.r, VA, PAGE, &again), 1);
 	krig_down(&k);
 }
@@ -171,6 +171,18 @@ static void judge(struct krig *k, const struct page *p)
 	assert_int_equal(va, p->req.va);
 }
 
+/* With what the helper has not come to there may be too many in flight. */
+static void unmap_page(struct krig *k, const struct page *p)
+{
+	int rc = unmap(&k->r, p->iova, PAGE);
+
+	if (rc == -EAGAIN) {
+		assert_int_equal(sluice_drain(k->r.lane, PATIENCE), 0);
+		rc = unmap(&k->r, p->iova, PAGE);
+	}
+	assert_int_equal(rc, 0);
+}
+
 static void plays_with_pages(void **state)
 {
 	static struct page page[BUFS];
@@ -194,7 +206,7 @@ static void plays_with_pages(void **state)
 		/* Mostly the same few. */
 		p = &page[rng % (rng >> 20 & 7 ? 48 : BUFS)];
 		if (p->mapped) {
-			assert_int_equal(unmap(&k.r, p->iova, PAGE), 0);
+			unmap_page(&k, p);
 			unmaps++;
 		} else {
 			rc = sluice_map(k.r.view, &p->req, &p->iova);
@@ -215,8 +227,8 @@ static void plays_with_pages(void **state)
 	assert_true(st.revived > STEPS / 20);
 	for (uint32_t i = 0; i < BUFS; i++)
 		if (page[i].mapped)
-			assert_int_equal(unmap(&k.r, page[i].iova, PAGE), 0);
-	assert_int_equal(sluice_drain(k.r.lane, SECOND), 0);
+			unmap_page(&k, &page[i]);
+	assert_int_equal(sluice_drain(k.r.lane, PATIENCE), 0);
 	assert_int_equal(fake_vfio_mappings(NULL, 0), 0);
 	krig_down(&k);
 }

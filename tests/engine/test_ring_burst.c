@@ -18,7 +18,7 @@ static struct sluice_ring *ring_up(struct rig *r, uint32_t nr, uint64_t stride)
 
 static void settle(struct rig *r)
 {
-	assert_int_equal(sluice_drain(r->lane, SECOND), 0);
+	assert_int_equal(sluice_drain(r->lane, PATIENCE), 0);
 }
 
 static void ring_down(struct rig *r, struct sluice_ring *ring)

@@ -226,7 +226,7 @@ static void holes(void **state)
 	assert_int_equal(sluice_ring_unmap(ring, 2, 1, 0, NULL), 1);
 	/* Nor is there room for what a map might take back. */
 	assert_int_equal(slot_map(ring, 2, 1), -EBUSY);
-	assert_int_equal(sluice_drain(k.r.lane, SECOND), 0);
+	assert_int_equal(sluice_drain(k.r.lane, PATIENCE), 0);
 	unmap_slots(&k, ring, 3, 4);
 	assert_int_equal(fake_vfio_mappings(NULL, 0), 0);
 	ring_down(&k, ring);
@@ -247,7 +247,7 @@ static void lazy(void **state)
 	map_slots(&k, ring, 0, 4, 1);
 	assert_int_equal(sluice_ring_unmap(ring, 0, 4, 0, &t), 0);
 	assert_int_equal(slot_map(ring, 0, 1), -EBUSY);
-	assert_int_equal(sluice_ticket_wait(k.r.view, t, SECOND), 0);
+	assert_int_equal(sluice_ticket_wait(k.r.view, t, PATIENCE), 0);
 	assert_int_equal(fake_vfio_mappings(NULL, 0), 0);
 	map_slots(&k, ring, 0, 4, 1);
 	assert_int_equal(sluice_ring_unmap(ring, 0, 4, 0, &t), 0);

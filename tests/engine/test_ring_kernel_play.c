@@ -202,7 +202,7 @@ static void play_look(struct play *p)
 
 static void settle(struct play *p)
 {
-	uint64_t end = clock_ns() + 5 * SECOND;
+	uint64_t end = clock_ns() + PATIENCE;
 
 	while (p->asked || (!p->lazy && p->done != p->due)) {
 		play_poll(p);
@@ -225,9 +225,9 @@ static void play_end(struct play *p)
 		p->due += !p->lazy;
 		settle(p);
 		/* As few unmaps may be in flight as slots are left. */
-		assert_int_equal(sluice_drain(p->k.r.lane, SECOND), 0);
+		assert_int_equal(sluice_drain(p->k.r.lane, PATIENCE), 0);
 	}
-	assert_int_equal(sluice_drain(p->k.r.lane, SECOND), 0);
+	assert_int_equal(sluice_drain(p->k.r.lane, PATIENCE), 0);
 	assert_int_equal(fake_vfio_mappings(NULL, 0), 0);
 	assert_int_equal(sluice_ring_destroy(p->ring), 0);
 	krig_down(&p->k);

@@ -137,7 +137,7 @@ static void play(const struct sluice_domain_cfg *cfg, uint64_t stride,
 	for (int i = 0; i < 100; i++)
 		play_poll(&p);
 	assert_int_equal(p.done, p.due);
-	assert_int_equal(sluice_drain(p.r.lane, SECOND), 0);
+	assert_int_equal(sluice_drain(p.r.lane, PATIENCE), 0);
 	assert_int_equal(sluice_ring_destroy(p.ring), 0);
 	rig_down(&p.r);
 }

@@ -135,13 +135,13 @@ static void leaves_fail(void **state)
 	                 1);
 	wait_for(&k, c, 1);
 	assert_int_equal(c[0].result, -EINVAL);
-	assert_int_equal(sluice_drain(k.r.lane, SECOND), 0);
+	assert_int_equal(sluice_drain(k.r.lane, PATIENCE), 0);
 	assert_false(reach(ring, 2, &va));
 	/* The address is the ring's still. */
 	map_and_wait(&k, VA, PAGE, &iova);
 	assert_int_not_equal(iova, sluice_ring_iova(ring, 2));
 	assert_int_equal(unmap(&k.r, iova, PAGE), 1);
-	assert_int_equal(sluice_drain(k.r.lane, SECOND), 0);
+	assert_int_equal(sluice_drain(k.r.lane, PATIENCE), 0);
 	map_slots(&k, ring, 0, 3, 1);
 	/* No place for that among the unmaps in flight: out of use. */
 	fake_vfio_gate();
@@ -261,7 +261,7 @@ static void table_memory(void **state)
 	while ((rc = sluice_ring_map(ring, i, VA, PAGE, RW, NULL)) == 1)
 		assert_true(++i < 64);
 	assert_int_equal(rc, -ENOMEM);
-	assert_int_equal(sluice_drain(k.r.lane, SECOND), 0);
+	assert_int_equal(sluice_drain(k.r.lane, PATIENCE), 0);
 	for (uint32_t n = 0; n < i; n++)
 		assert_int_equal(sluice_ring_unmap(ring, n, 1, 0, NULL), 1);
 	ring_down(&k, ring);

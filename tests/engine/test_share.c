@@ -66,7 +66,7 @@ static void map_at(struct krig *k, uint64_t len, sluice_iova_t iova)
 static void unmap_at(struct krig *k, uint64_t len, sluice_iova_t iova)
 {
 	assert_int_equal(unmap(&k->r, iova, len), 1);
-	assert_int_equal(sluice_drain(k->r.lane, SECOND), 0);
+	assert_int_equal(sluice_drain(k->r.lane, PATIENCE), 0);
 }
 
 static void says(const char *a, const char *b, const char *c)

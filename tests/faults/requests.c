@@ -13,7 +13,7 @@
 #include "util/util.h"
 
 #define VA_BASE UINT64_C(0x7f0000000000)
-#define PATIENCE UINT64_C(10000000000)
+#define PATIENCE UINT64_C(20000000000)
 
 static uint64_t va_of(uint64_t page)
 {

@@ -156,7 +156,7 @@ struct used {
 
 static int await(struct used *u, struct sluice_completion *c)
 {
-	uint64_t end = clock_ns() + 5 * SECOND;
+	uint64_t end = clock_ns() + PATIENCE;
 
 	while (!sluice_poll(u->r.lane, c, 1))
 		assert_true(clock_ns() < end);
@@ -254,7 +254,7 @@ static void nor_by_the_kernel(struct used *u)
 
 static void release(struct used *u)
 {
-	assert_int_equal(sluice_drain(u->r.lane, SECOND), 0);
+	assert_int_equal(sluice_drain(u->r.lane, PATIENCE), 0);
 	assert_int_equal(sluice_view_close(u->r.view), 0);
 	assert_int_equal(sluice_lane_close(u->r.lane), 0);
 	assert_int_equal(sluice_domain_destroy(u->r.domain), 0);

@@ -39,7 +39,7 @@ static _Noreturn void die(const char *what)
  * table on the way to it. */
 static void *marker(void *arg)
 {
-	uint64_t done = 0;
+	uint64_t done = 0, idle = 0;
 
 	(void)arg;
 	while (!ld_rlx(&world.stop)) {
@@ -47,8 +47,12 @@ static void *marker(void *arg)
 		uint64_t nr = ld_acq(&world.nr);
 		int err;
 
-		if (nr == done)
+		if (nr == done) {
+			/* The other may be waiting for this processor. */
+			if (++idle % 4096 == 0)
+				sched_yield();
 			continue;
+		}
 		for (uint64_t i = 0; i < nr * 7 % 64; i++)
 			cpu_relax();
 		do {

