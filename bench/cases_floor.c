@@ -195,6 +195,90 @@ static void trips_run(void *ctx, uint64_t n)
 	}
 }
 
+/* One word that others watch, and a word of each in which he answers: what is
+ * left of a strict invalidation without tables, IOTLB and log. */
+struct answerer {
+	_Alignas(128) _Atomic uint64_t answer;
+	struct roll_call *call;
+	pthread_t thread;
+	unsigned cpu;
+};
+
+struct roll_call {
+	_Alignas(128) _Atomic uint64_t word;
+	struct answerer who[MAX_POLLERS];
+	unsigned nr;
+};
+
+static void *answer(void *arg)
+{
+	struct answerer *a = arg;
+	uint64_t v;
+
+	rig_pin(a->cpu);
+	do {
+		/* Pairs with the releases in calls_run() and call_done(). */
+		v = atomic_load_explicit(&a->call->word, memory_order_acquire);
+		if (v != atomic_load_explicit(&a->answer, memory_order_relaxed))
+			/* Pairs with the acquire in calls_run(). */
+			atomic_store_explicit(&a->answer, v,
+			                      memory_order_release);
+	} while (v != LAST);
+	return NULL;
+}
+
+static void *call_setup(void)
+{
+	unsigned others = rig_cpus() - 1;
+	struct roll_call *c;
+
+	if (!others)
+		return NULL;
+	c = aligned_alloc(128, sizeof(*c));
+	rig_check(c ? 0 : -1, "memory");
+	atomic_init(&c->word, 0);
+	c->nr = others < MAX_POLLERS ? others : MAX_POLLERS;
+	for (unsigned i = 0; i < c->nr; i++) {
+		struct answerer *a = &c->who[i];
+
+		atomic_init(&a->answer, 0);
+		a->call = c;
+		a->cpu = i + 1;
+		rig_check(pthread_create(&a->thread, NULL, answer, a) ? -1 : 0,
+		          "thread");
+	}
+	return c;
+}
+
+static void call_done(void *ctx)
+{
+	struct roll_call *c = ctx;
+
+	/* Pairs with the acquire in answer(). */
+	atomic_store_explicit(&c->word, LAST, memory_order_release);
+	for (unsigned i = 0; i < c->nr; i++)
+		pthread_join(c->who[i].thread, NULL);
+	free(c);
+}
+
+static void calls_run(void *ctx, uint64_t n)
+{
+	struct roll_call *c = ctx;
+
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t v = 1 + atomic_load_explicit(&c->word,
+		                                      memory_order_relaxed);
+
+		/* Pairs with the acquire in answer(). */
+		atomic_store_explicit(&c->word, v, memory_order_release);
+		for (unsigned k = 0; k < c->nr; k++)
+			/* Pairs with the release in answer(). */
+			while (atomic_load_explicit(&c->who[k].answer,
+			                            memory_order_acquire) != v)
+				;
+	}
+}
+
 /* Arithmetic in registers, by one thread and by one on each processor, for as
  * long as a scheduler's turns: what the host gives to who shares nothing. */
 #define TURNS UINT64_C(50000000)
@@ -280,6 +364,11 @@ static double trips(void *ctx, uint64_t n)
 	return best(ctx, n, trips_run);
 }
 
+static double calls(void *ctx, uint64_t n)
+{
+	return best(ctx, n, calls_run);
+}
+
 #define CASE(label, n, up, down, fn)                                           \
 	{                                                                      \
 		.name = label, .batch = n, .calls = 1, .setup = up,            \
@@ -297,6 +386,7 @@ void cases_floor(void)
 	        CASE("floor/arithmetic", TURNS, reckon_all, reckon_done, turns),
 	        CASE("floor/mutex_pair", OPS, mutex_setup, free, mutex),
 	        CASE("floor/ping_pong", TRIPS, tennis, tennis_done, trips),
+	        CASE("floor/answers", TRIPS, call_setup, call_done, calls),
 	};
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)

@@ -88,7 +88,8 @@ struct sluice_domain_cfg {
 	uint32_t max_inflight;
 	/* Lowest-level tables that each view remembers, so that a miss of the
 	 * IOTLB is one load; each serves 2 MiB of IOVA. 0 for 8192; power of
-	 * two 16..2^20. 16 bytes each, which arrive as they are used. */
+	 * two 16..2^20. 16 bytes each, which arrive as they are used. Blocks
+	 * of 2 MiB that lie a multiple of walk_entries apart share one. */
 	uint32_t walk_entries;
 	/* Parts of the aperture that SLUICE_MAP_WINDOW() names, closed ranges
 	 * of whole pages; copied; at most SLUICE_MAX_WINDOWS. For devices that
