@@ -14,6 +14,8 @@
 #include <sluice/lane.h>
 #include <sluice/map.h>
 
+#define REPLAY_PASSES 8u
+
 struct oracle;
 struct machine;
 
@@ -29,6 +31,7 @@ struct player {
 	uint64_t completions, promised, bad_completions;
 	uint64_t waits, polls;
 	uint64_t begin, end; /* of the timed part of a pass, ticks */
+	uint64_t begun[REPLAY_PASSES + 1], ended[REPLAY_PASSES + 1];
 	struct hist pair;
 	/* REPLAY_ORDER_CHAIN: how many steps of each chain were passed over,
 	 * and the first of each chain that waits. */
@@ -59,7 +62,6 @@ struct machine {
 	struct trace_error *err;
 	unsigned iova_bits;
 	uint32_t nr; /* lanes */
-	int warm;    /* this pass is not counted */
 	int apart;   /* each lane has a stage of its own */
 	struct stage *stage;
 	struct player **player;
@@ -78,7 +80,7 @@ int machine_run(struct machine *m, team_job *job);
 void machine_stats(const struct machine *m,
                    struct sluice_domain_stats *ret_sum);
 /* A timed pass of all lanes; its time. */
-int machine_pass(struct machine *m, uint64_t *ret_ps);
+int machine_turn(struct machine *m, uint64_t *ret_ps);
 
 /* ---- replay_lane.c ---- */
 /* One step; polls and tries again while the engine asks for it. Returns how
@@ -91,9 +93,9 @@ int player_settle(struct player *p);
 /* Posts what a lazy domain holds back and waits for its tickets. */
 int player_flush(struct player *p);
 /* This lane is done; polls until all are, whose tickets wait for it. */
-void player_await(struct player *p, struct meeting *all);
+void player_await(struct player *p, struct meeting *m, uint32_t all);
 /* The timed part: every step of the share. */
-int player_play(struct player *p);
+int player_play(struct player *p, int warm);
 /* Unmaps what the share leaves mapped. */
 int player_clean(struct player *p);
 /* Fills p->err; returns rc. */

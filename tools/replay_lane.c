@@ -134,10 +134,10 @@ int player_settle(struct player *p)
 	return 0;
 }
 
-void player_await(struct player *p, struct meeting *all)
+void player_await(struct player *p, struct meeting *m, uint32_t all)
 {
-	meeting_arrive(all);
-	for (uint32_t n = 0; !meeting_full(all, p->m->nr); n++) {
+	meeting_arrive(m);
+	for (uint32_t n = 0; !meeting_full(m, all); n++) {
 		player_poll(p);
 		team_pause(n);
 	}
@@ -309,7 +309,7 @@ static int play_block(struct player *p, size_t from, size_t to)
 	return rc;
 }
 
-int player_play(struct player *p)
+int player_play(struct player *p, int warm)
 {
 	const struct ticks *t = ticks_init();
 	size_t nr = p->part->nr, step = p->m->opts->block;
@@ -326,7 +326,7 @@ int player_play(struct player *p)
 		rc = play_block(p, i, end);
 		p->end = now = ticks_now(t);
 		/* A tail shorter than half a block would be noise. */
-		if (!p->m->warm && (2 * (end - i) >= step || nr < step))
+		if (!warm && (2 * (end - i) >= step || nr < step))
 			hist_add(&p->pair,
 			         2 * ticks_ps(t, from, now) / (end - i), 1);
 	}

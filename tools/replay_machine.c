@@ -224,44 +224,63 @@ static void lost(struct player *p)
 	                   p->m->name);
 }
 
-/* Lanes that have failed poll on, or the others' tickets would never pass. */
-static void pass(void *ctx, uint32_t id)
+/* One pass of this lane, the round-th of the job. Lanes that have failed poll
+ * on, or the others' tickets would never pass. */
+static void pass(struct player *p, uint32_t round)
 {
-	struct player *p = ctx;
 	struct machine *m = p->m;
+	uint32_t all = m->nr * (round + 1);
 
-	(void)id;
 	p->completions = p->promised = p->bad_completions = 0;
-	meeting_wait(&m->ready, m->nr);
-	p->rc = player_play(p);
+	meeting_wait(&m->ready, all);
+	if (!p->rc)
+		p->rc = player_play(p, round == 0);
 	if (!p->rc && player_settle(p))
 		lost(p);
-	player_await(p, &m->played);
+	player_await(p, &m->played, all);
 	if (!p->rc)
 		p->rc = player_clean(p);
 	if (!p->rc && player_settle(p))
 		lost(p);
-	player_await(p, &m->cleaned);
+	player_await(p, &m->cleaned, all);
 	if (!p->rc && p->bad_completions)
 		p->rc = trace_fail(&p->err, -EIO,
 		                   "%s: an unmap completed with an error",
 		                   m->name);
 }
 
-int machine_pass(struct machine *m, uint64_t *ret_ps)
+static void turn(void *ctx, uint32_t id)
+{
+	struct player *p = ctx;
+
+	(void)id;
+	p->rc = 0;
+	for (uint32_t round = 0; round <= REPLAY_PASSES; round++) {
+		pass(p, round);
+		p->begun[round] = p->begin;
+		p->ended[round] = p->end;
+	}
+}
+
+int machine_turn(struct machine *m, uint64_t *ret_ps)
 {
 	const struct ticks *t = ticks_init();
-	uint64_t begin, end;
-	int rc = machine_run(m, pass);
+	uint64_t sum = 0;
+	int rc = machine_run(m, turn);
 
-	begin = m->player[0]->begin;
-	end = m->player[0]->end;
-	for (uint32_t i = 1; i < m->nr; i++) {
-		const struct player *p = m->player[i];
+	for (uint32_t round = 1; round <= REPLAY_PASSES; round++) {
+		uint64_t begin = UINT64_MAX, end = 0;
 
-		begin = p->begin < begin ? p->begin : begin;
-		end = p->end > end ? p->end : end;
+		for (uint32_t i = 0; i < m->nr; i++) {
+			const struct player *p = m->player[i];
+
+			if (p->begun[round] < begin)
+				begin = p->begun[round];
+			if (p->ended[round] > end)
+				end = p->ended[round];
+		}
+		sum += ticks_ps(t, begin, end);
 	}
-	*ret_ps = ticks_ps(t, begin, end);
+	*ret_ps = sum / REPLAY_PASSES;
 	return rc;
 }

@@ -107,12 +107,7 @@ static int turn(struct show *s, enum replay_player who, uint32_t i)
 
 	if (!s->on[who])
 		return 0;
-	m->warm = 1;
-	rc = machine_pass(m, &ps);
-	if (rc)
-		return rc;
-	m->warm = 0;
-	rc = machine_pass(m, &ps);
+	rc = machine_turn(m, &ps);
 	if (rc)
 		return rc;
 	v->pass_ps[i] = ps;
