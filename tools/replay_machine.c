@@ -217,6 +217,7 @@ int machine_off(struct machine *m)
 	m->stage = NULL;
 	return rc;
 }
+
 static void lost(struct player *p)
 {
 	p->rc = trace_fail(&p->err, -ETIMEDOUT,
@@ -224,8 +225,8 @@ static void lost(struct player *p)
 	                   p->m->name);
 }
 
-/* One pass of this lane, the round-th of the job. Lanes that have failed poll
- * on, or the others' tickets would never pass. */
+/* Lanes that have failed play no more, but meet the others and poll, or the
+ * others' tickets would never pass. */
 static void pass(struct player *p, uint32_t round)
 {
 	struct machine *m = p->m;
@@ -234,7 +235,7 @@ static void pass(struct player *p, uint32_t round)
 	p->completions = p->promised = p->bad_completions = 0;
 	meeting_wait(&m->ready, all);
 	if (!p->rc)
-		p->rc = player_play(p, round == 0);
+		p->rc = player_play(p, round);
 	if (!p->rc && player_settle(p))
 		lost(p);
 	player_await(p, &m->played, all);
@@ -255,10 +256,10 @@ static void turn(void *ctx, uint32_t id)
 
 	(void)id;
 	p->rc = 0;
-	for (uint32_t round = 0; round <= REPLAY_PASSES; round++) {
+	for (uint32_t round = 0; round < REPLAY_ROUNDS; round++) {
+		if (round == 1) /* the warm one's do not count */
+			p->waits = p->polls = 0;
 		pass(p, round);
-		p->begun[round] = p->begin;
-		p->ended[round] = p->end;
 	}
 }
 
@@ -268,19 +269,15 @@ int machine_turn(struct machine *m, uint64_t *ret_ps)
 	uint64_t sum = 0;
 	int rc = machine_run(m, turn);
 
-	for (uint32_t round = 1; round <= REPLAY_PASSES; round++) {
-		uint64_t begin = UINT64_MAX, end = 0;
+	if (rc)
+		return rc;
+	for (uint32_t round = 1; round < REPLAY_ROUNDS; round++) {
+		struct stint all = m->player[0]->played[round];
 
-		for (uint32_t i = 0; i < m->nr; i++) {
-			const struct player *p = m->player[i];
-
-			if (p->begun[round] < begin)
-				begin = p->begun[round];
-			if (p->ended[round] > end)
-				end = p->ended[round];
-		}
-		sum += ticks_ps(t, begin, end);
+		for (uint32_t i = 1; i < m->nr; i++)
+			all = stint_join(all, m->player[i]->played[round]);
+		sum += ticks_ps(t, all.begin, all.end);
 	}
 	*ret_ps = sum / REPLAY_PASSES;
-	return rc;
+	return 0;
 }

@@ -99,13 +99,13 @@ static void scaling_row(FILE *to, const struct replay_file *f)
 
 	fprintf(to,
 	        "%-22.22s %u lanes %.2f million pairs/s, one %.2f: x%.2f "
-	        "(best passes x%.2f)\n",
+	        "(best turns x%.2f)\n",
 	        base(f->name), many->lanes, pairs_per_s(many) / 1e6,
 	        pairs_per_s(one) / 1e6, r->scaling,
 	        best_ratio(r, REPLAY_MANY, REPLAY_ONE));
 	fprintf(to,
 	        "%-22s apart, each lane with domains of its own: x%.2f (best "
-	        "passes x%.2f)\n",
+	        "turns x%.2f)\n",
 	        "", r->apart, best_ratio(r, REPLAY_APART, REPLAY_ONE));
 	fprintf(to,
 	        "%-22s %" PRIu64 " chains, the largest %.1f %% of the events, "
@@ -130,7 +130,7 @@ static void against_row(FILE *to, const struct replay_opts *opts,
 			continue;
 		fprintf(to,
 		        "%-22.22s %s, %u lane%s: %.2f million pairs/s, sluice "
-		        "x%.1f (best passes x%.1f)\n",
+		        "x%.1f (best turns x%.1f)\n",
 		        base(f->name), opts->against->name, v->lanes,
 		        v->lanes == 1 ? "" : "s", pairs_per_s(v) / 1e6,
 		        r->against[many],
@@ -143,9 +143,10 @@ static void head(FILE *to, const struct replay_opts *opts)
 {
 	fprintf(to,
 	        "replay: backend soft, mode %s, format %s, poll every %u "
-	        "events, %u passes\n",
+	        "events, %u turn%s of %u passes\n",
 	        opts->mode == SLUICE_MODE_LAZY ? "lazy" : "strict",
-	        sluice_pt_format_name(opts->format), opts->poll, opts->repeat);
+	        sluice_pt_format_name(opts->format), opts->poll, opts->repeat,
+	        opts->repeat == 1 ? "" : "s", REPLAY_PASSES);
 	if (opts->lanes > 1)
 		fprintf(to, "%u lanes, %s order; times and rates are theirs\n",
 		        opts->lanes,
@@ -250,6 +251,7 @@ static void speed_json(cJSON *o, const struct replay_speed *v)
 	cJSON_AddNumberToObject(o, "pairs_per_s", pairs_per_s(v));
 	cJSON_AddNumberToObject(o, "best_pairs_per_s",
 	                        rate(v->events, v->best_ps));
+	tool_json_u64(o, "passes", v->passes);
 	tool_json_u64(o, "ticket_waits", v->waits);
 	tool_json_u64(o, "ticket_polls", v->polls);
 }
@@ -344,6 +346,7 @@ cJSON *replay_json(const struct replay_opts *opts, const struct replay_file *f,
 	                        sluice_pt_format_name(opts->format));
 	tool_json_u64(cfg, "poll", opts->poll);
 	tool_json_u64(cfg, "repeat", opts->repeat);
+	tool_json_u64(cfg, "passes", REPLAY_PASSES);
 	tool_json_u64(cfg, "lanes", opts->lanes);
 	tool_json_u64(cfg, "copies", opts->copies);
 	tool_json_u64(cfg, "translate", opts->translate);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Who plays when: the checked passes first, then rounds of timed passes in
- * which one lane, several lanes and the other way take turns, so that what
- * disturbs the machine disturbs them alike. What has to be true after each
+ * Who plays when: the checked passes first, then one lane, several lanes and
+ * the other way take turns of timed passes, so that what disturbs the machine
+ * disturbs them alike. What has to be true after each
  * step is known to replay_check.c alone.
  */
 #include "tools/replay_int.h"
@@ -87,17 +87,15 @@ static int enlist(struct show *s, enum replay_player who, uint32_t lanes)
 {
 	struct replay_speed *v = &s->res->speed[who];
 
-	v->pass_ps = calloc(s->opts->repeat, sizeof(*v->pass_ps));
-	if (!v->pass_ps)
+	v->turn_ps = calloc(s->opts->repeat, sizeof(*v->turn_ps));
+	if (!v->turn_ps)
 		return no_memory(s);
 	v->lanes = lanes;
 	v->events = s->plan->nr;
 	return 0;
 }
 
-/* Pass i of a machine, behind one that is not counted and warms tables, caches
- * and processors, as the drivers' first requests did before the recording:
- * whose turn it was before must make no difference. */
+/* The i-th turn of a machine, if it plays. */
 static int turn(struct show *s, enum replay_player who, uint32_t i)
 {
 	struct replay_speed *v = &s->res->speed[who];
@@ -110,7 +108,8 @@ static int turn(struct show *s, enum replay_player who, uint32_t i)
 	rc = machine_turn(m, &ps);
 	if (rc)
 		return rc;
-	v->pass_ps[i] = ps;
+	v->turn_ps[i] = ps;
+	v->passes += REPLAY_PASSES;
 	for (uint32_t n = 0; n < m->nr; n++) {
 		v->waits += m->player[n]->waits;
 		v->polls += m->player[n]->polls;
@@ -118,8 +117,8 @@ static int turn(struct show *s, enum replay_player who, uint32_t i)
 	return 0;
 }
 
-/* The way's turn, if there is one. */
-static int rival_turn(struct show *s, int many, uint32_t i)
+/* The way's, if there is one. */
+static int way_turn(struct show *s, int many, uint32_t i)
 {
 	struct replay_speed *v =
 	        &s->res->speed[many ? REPLAY_WAY_MANY : REPLAY_WAY_ONE];
@@ -128,12 +127,12 @@ static int rival_turn(struct show *s, int many, uint32_t i)
 
 	if (!s->rival[many])
 		return 0;
-	rc = rival_pass(s->rival[many], 1, &ps, s->err);
-	if (!rc)
-		rc = rival_pass(s->rival[many], 0, &ps, s->err);
-	if (!rc)
-		v->pass_ps[i] = ps;
-	return rc;
+	rc = rival_turn(s->rival[many], &ps, s->err);
+	if (rc)
+		return rc;
+	v->turn_ps[i] = ps;
+	v->passes += REPLAY_PASSES;
+	return 0;
 }
 
 static int by_value(const void *a, const void *b)
@@ -150,11 +149,11 @@ static double median(double *x, uint32_t nr)
 	return nr % 2 ? x[nr / 2] : (x[nr / 2 - 1] + x[nr / 2]) / 2.0;
 }
 
-/* Median over the rounds of how often a's rate is b's. */
+/* Median over the turns of how often a's rate is b's. */
 static double ratio(const struct show *s, int a, int b, double *tmp)
 {
-	const uint64_t *pa = s->res->speed[a].pass_ps;
-	const uint64_t *pb = s->res->speed[b].pass_ps;
+	const uint64_t *pa = s->res->speed[a].turn_ps;
+	const uint64_t *pb = s->res->speed[b].turn_ps;
 
 	if (!pa || !pb)
 		return 0.0;
@@ -167,13 +166,13 @@ static void evaluate(struct show *s, int who, double *tmp)
 {
 	struct replay_speed *v = &s->res->speed[who];
 
-	if (!v->pass_ps)
+	if (!v->turn_ps)
 		return;
-	v->best_ps = v->pass_ps[0];
+	v->best_ps = v->turn_ps[0];
 	for (uint32_t i = 0; i < s->opts->repeat; i++) {
-		if (v->pass_ps[i] < v->best_ps)
-			v->best_ps = v->pass_ps[i];
-		tmp[i] = (double)v->pass_ps[i];
+		if (v->turn_ps[i] < v->best_ps)
+			v->best_ps = v->turn_ps[i];
+		tmp[i] = (double)v->turn_ps[i];
 	}
 	v->median_ps = (uint64_t)median(tmp, s->opts->repeat);
 }
@@ -231,7 +230,7 @@ static int timed(struct show *s)
 		if (!rc)
 			rc = turn(s, REPLAY_APART, i);
 		for (int many = 0; many < 2 && !rc; many++)
-			rc = rival_turn(s, many, i);
+			rc = way_turn(s, many, i);
 	}
 	return rc ? rc : conclude(s);
 }
@@ -254,8 +253,8 @@ static int dismiss(struct show *s, int quiet)
 	for (int many = 0; many < 2; many++)
 		replay_deal_free(&s->deal[many]);
 	for (int who = 0; who < REPLAY_PLAYERS; who++) {
-		free(s->res->speed[who].pass_ps);
-		s->res->speed[who].pass_ps = NULL;
+		free(s->res->speed[who].turn_ps);
+		s->res->speed[who].turn_ps = NULL;
 	}
 	team_close(s->team);
 	return quiet ? 0 : rc;

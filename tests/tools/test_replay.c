@@ -30,6 +30,8 @@
 static uint64_t wrong_oa_at = UINT64_MAX;   /* maps this IOVA elsewhere */
 static uint64_t not_unmapped = UINT64_MAX;  /* unmaps its neighbour instead */
 static uint64_t mapped_beside = UINT64_MAX; /* and maps the page behind, too */
+static uint64_t refused = UINT64_MAX;       /* not mapped any more ... */
+static unsigned until_refused;              /* ... after so many times */
 
 int __real_sluice_map(struct sluice_view *view,
                       const struct sluice_map_req *req, sluice_iova_t *iova);
@@ -46,12 +48,18 @@ int __wrap_sluice_map(struct sluice_view *view,
                       const struct sluice_map_req *req, sluice_iova_t *iova)
 {
 	struct sluice_map_req r = *req;
+	int rc;
 
+	if (*iova == refused && until_refused == 0)
+		return -EIO;
 	if (*iova == wrong_oa_at)
 		r.va += PAGE;
 	if (*iova == mapped_beside)
 		r.len += PAGE;
-	return __real_sluice_map(view, &r, iova);
+	rc = __real_sluice_map(view, &r, iova);
+	if (rc >= 0 && *iova == refused)
+		until_refused--;
+	return rc;
 }
 
 int __wrap_sluice_unmap(struct sluice_view *view, sluice_iova_t iova,
@@ -286,10 +294,11 @@ static void played(enum replay_player who, uint32_t lanes)
 
 	assert_int_equal(v->lanes, lanes);
 	assert_int_equal(v->events, plan.nr);
+	assert_int_equal(v->passes, opts.repeat * REPLAY_PASSES);
 	assert_true(v->best_ps > 0);
 	assert_true(v->median_ps >= v->best_ps);
 	assert_true(v->pair.count > 0);
-	assert_null(v->pass_ps);
+	assert_null(v->turn_ps);
 }
 
 static void clean(void **state)
@@ -381,13 +390,71 @@ static void lies_at_the_end(void **state)
 	plan_free(&plan);
 }
 
+/* How often a ring is mapped: in a pass, and until several lanes are in the
+ * middle of their turn, behind so many passes of one lane. */
+#define RING_MAPS 31u
+#define AMIDST(PASSES) (RING_MAPS * ((PASSES) + 3) + 5)
+
+static void fails(const char *what)
+{
+	struct trace_error err = {""};
+
+	opts.lanes = several();
+	assert_int_equal(replay_run("T", &plan, &opts, &res, &err), -EIO);
+	if (strncmp(err.text, "T:", 2) || !strstr(err.text, what))
+		fail_msg("\"%s\" lacks \"%s\"", err.text, what);
+}
+
+/* A lane that fails in a turn is reported and holds up nobody. */
+static void lane_fails(void **state)
+{
+	(void)state;
+	make_rings();
+	refused = ring(40) * PAGE;
+	for (int order = 0; order < 2; order++) {
+		opts.order = order ? REPLAY_ORDER_CHAIN : REPLAY_ORDER_TRACE;
+		/* The checked passes come first. */
+		until_refused = AMIDST(2 + REPLAY_ROUNDS);
+		fails("the engine refused this map");
+		assert_int_equal(until_refused, 0);
+	}
+	opts.order = REPLAY_ORDER_TRACE;
+	refused = UINT64_MAX;
+	plan_free(&plan);
+}
+
+static unsigned until_way_refuses;
+
+static int reluctant_map(void *w, uint64_t iova, uint64_t oa, uint64_t len,
+                         uint32_t prot)
+{
+	if (iova == ring(40) * PAGE && until_way_refuses-- == 0)
+		return -EIO;
+	return ways_find("naive")->map(w, iova, oa, len, prot);
+}
+
+static void way_fails(void **state)
+{
+	struct way reluctant = *ways_find("naive");
+
+	(void)state;
+	make_rings();
+	reluctant.map = reluctant_map;
+	opts.against = &reluctant;
+	until_way_refuses = AMIDST(REPLAY_ROUNDS);
+	fails("refused this event");
+	opts.against = NULL;
+	plan_free(&plan);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(dealing),         cmocka_unit_test(chains),
 	        cmocka_unit_test(no_action),       cmocka_unit_test(copies),
 	        cmocka_unit_test(clean),           cmocka_unit_test(lies),
-	        cmocka_unit_test(lies_at_the_end),
+	        cmocka_unit_test(lies_at_the_end), cmocka_unit_test(lane_fails),
+	        cmocka_unit_test(way_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
