@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Dealing a trace to lanes, and the checks of a replay. The checks are put to
- * the test by an engine that lies: the linker puts the two calls below between
- * the replay and the engine, and what they do wrong must be found, by one lane
- * and by several.
+ * The checks of a replay and its turns. The checks are put to the test by an
+ * engine that lies: the linker puts the two calls below between the replay and
+ * the engine, and what they do wrong must be found, by one lane and by several.
  */
-#include "tools/replay_deal.h"
 #include "tools/replay_run.h"
 #include "tools/replay_team.h"
 
@@ -15,7 +13,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <setjmp.h>
@@ -24,9 +21,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#define PAGE UINT64_C(4096)
+#include "tests/tools/hand_plan.h"
 
-/* The lies. Set while no lane runs. */
+/* The lies. Set while no lane runs; the last is its owner's. */
 static uint64_t wrong_oa_at = UINT64_MAX;   /* maps this IOVA elsewhere */
 static uint64_t not_unmapped = UINT64_MAX;  /* unmaps its neighbour instead */
 static uint64_t mapped_beside = UINT64_MAX; /* and maps the page behind, too */
@@ -71,182 +68,6 @@ int __wrap_sluice_unmap(struct sluice_view *view, sluice_iova_t iova,
 		len -= PAGE;
 	}
 	return __real_sluice_unmap(view, iova, len, cookie, ret_ticket);
-}
-
-/* A plan by hand. */
-static struct plan plan;
-
-static void act(enum trace_op op, uint16_t domain, uint64_t page,
-                uint64_t pages)
-{
-	struct plan_action *a;
-
-	plan.act = realloc(plan.act, (plan.nr + 1) * sizeof(*plan.act));
-	assert_non_null(plan.act);
-	a = &plan.act[plan.nr++];
-	*a = (struct plan_action){.iova = page * PAGE,
-	                          .len = pages * PAGE,
-	                          .oa = (page + 0x1000) * PAGE,
-	                          .line = (uint32_t)plan.nr,
-	                          .domain = domain,
-	                          .op = (uint16_t)op};
-	if (plan.nr_domains <= domain)
-		plan.nr_domains = domain + 1u;
-	if (a->iova + a->len - 1 > plan.last_iova)
-		plan.last_iova = a->iova + a->len - 1;
-}
-
-static uint64_t rnd_state = 88172645463325252u;
-
-static uint64_t rnd(uint64_t below)
-{
-	rnd_state ^= rnd_state << 13;
-	rnd_state ^= rnd_state >> 7;
-	rnd_state ^= rnd_state << 17;
-	return rnd_state % below;
-}
-
-/* Each action of the plan is in one part, after what came before it there;
- * what meets is in the same part. */
-static void dealt(const struct replay_deal *d, uint64_t near_pages)
-{
-	size_t at[REPLAY_MAX_LANES] = {0}, sum = 0, fullest = 0;
-
-	for (size_t i = 0; i < plan.nr; i++) {
-		const struct plan_action *a = &plan.act[i];
-		uint32_t p = replay_deal_owner(d, a->domain, a->iova);
-		const struct replay_part *part;
-		const struct replay_step *s;
-
-		assert_true(p < d->nr_parts);
-		part = &d->part[p];
-		assert_true(at[p] < part->nr);
-		s = &part->step[at[p]];
-		assert_int_equal(part->line[at[p]], a->line);
-		assert_int_equal(step_iova(s), a->iova);
-		assert_int_equal(step_domain(s), a->domain);
-		assert_int_equal(step_is_unmap(s), a->op == TRACE_UNMAP);
-		assert_int_equal(s->len, a->len);
-		assert_int_equal(s->oa, a->oa);
-		at[p]++;
-		/* Not only its first page, and its neighbourhood, too. */
-		for (uint64_t x = a->iova & ~(near_pages * PAGE - 1);
-		     x < a->iova + a->len; x += PAGE)
-			assert_int_equal(replay_deal_owner(d, a->domain, x), p);
-	}
-	for (uint32_t p = 0; p < d->nr_parts; p++) {
-		assert_int_equal(at[p], d->part[p].nr);
-		sum += d->part[p].nr;
-		fullest = d->part[p].nr > fullest ? d->part[p].nr : fullest;
-	}
-	assert_int_equal(sum, plan.nr);
-	assert_int_equal(fullest, d->fullest);
-}
-
-/* The steps of a chain follow each other through next, all of them. */
-static void linked(const struct replay_part *part)
-{
-	for (size_t i = 0; i < part->nr; i++) {
-		size_t k = i + 1;
-
-		while (k < part->nr && part->chain[k] != part->chain[i])
-			k++;
-		assert_int_equal(part->next[i], k);
-	}
-}
-
-static void dealing(void **state)
-{
-	(void)state;
-	for (int round = 0; round < 200; round++) {
-		uint32_t parts = 1 + (uint32_t)rnd(7);
-		enum replay_dealing how =
-		        rnd(2) ? REPLAY_DEAL_RANGES : REPLAY_DEAL_CHAINS;
-		struct replay_deal d;
-
-		for (uint64_t i = rnd(400); i > 0; i--)
-			act(rnd(2) ? TRACE_MAP : TRACE_UNMAP, (uint16_t)rnd(3),
-			    rnd(600), 1 + rnd(4));
-		assert_int_equal(replay_deal(&plan, parts, how, &d), 0);
-		assert_int_equal(d.nr_parts, parts);
-		dealt(&d, how == REPLAY_DEAL_RANGES ? 16 : 1);
-		for (uint32_t p = 0; p < parts; p++)
-			linked(&d.part[p]);
-		replay_deal_free(&d);
-		plan_free(&plan);
-	}
-}
-
-/* Chains are counted as ranges overlap, not as they touch. */
-static void chains(void **state)
-{
-	struct replay_deal d;
-
-	(void)state;
-	act(TRACE_MAP, 0, 10, 2);
-	act(TRACE_MAP, 0, 12, 2); /* touches, does not overlap */
-	act(TRACE_MAP, 1, 10, 2); /* another domain */
-	act(TRACE_UNMAP, 0, 11, 1);
-	assert_int_equal(replay_deal(&plan, 3, REPLAY_DEAL_CHAINS, &d), 0);
-	assert_int_equal(d.nr_chains, 3);
-	assert_int_equal(d.largest, 2);
-	assert_int_equal(d.fullest, 2);
-	assert_int_not_equal(replay_deal_owner(&d, 0, 11 * PAGE),
-	                     replay_deal_owner(&d, 0, 12 * PAGE));
-	assert_int_equal(replay_deal_owner(&d, 0, 9 * PAGE), REPLAY_NOBODY);
-	assert_int_equal(replay_deal_owner(&d, 0, 14 * PAGE), REPLAY_NOBODY);
-	assert_int_equal(replay_deal_owner(&d, 2, 10 * PAGE), REPLAY_NOBODY);
-	replay_deal_free(&d);
-	/* One unmap over both makes them one. */
-	act(TRACE_UNMAP, 0, 10, 4);
-	assert_int_equal(replay_deal(&plan, 3, REPLAY_DEAL_CHAINS, &d), 0);
-	assert_int_equal(d.nr_chains, 2);
-	assert_int_equal(d.largest, 4);
-	replay_deal_free(&d);
-	plan_free(&plan);
-}
-
-static void no_action(void **state)
-{
-	struct replay_deal d;
-
-	(void)state;
-	assert_int_equal(replay_deal(&plan, 4, REPLAY_DEAL_RANGES, &d), 0);
-	assert_int_equal(d.nr_chains, 0);
-	assert_int_equal(d.fullest, 0);
-	assert_int_equal(replay_deal_owner(&d, 0, 0), REPLAY_NOBODY);
-	replay_deal_free(&d);
-}
-
-/* Copies do not meet, and take turns. */
-static void copies(void **state)
-{
-	struct replay_deal d;
-	struct plan three;
-
-	(void)state;
-	act(TRACE_MAP, 0, 0, 1);
-	act(TRACE_UNMAP, 0, 0, 1);
-	act(TRACE_MAP, 1, 700, 3);
-	assert_int_equal(replay_copies(&plan, 3, &three), 0);
-	assert_int_equal(three.nr, 9);
-	assert_int_equal(three.nr_domains, 2);
-	for (size_t i = 0; i < three.nr; i++) {
-		const struct plan_action *a = &three.act[i];
-
-		assert_int_equal(a->line, i / 3 + 1);
-		assert_int_equal(a->oa, plan.act[i / 3].oa);
-		assert_true(a->iova + a->len - 1 <= three.last_iova);
-	}
-	assert_int_equal(replay_deal(&three, 3, REPLAY_DEAL_RANGES, &d), 0);
-	assert_int_equal(d.nr_chains, 6);
-	assert_int_equal(d.fullest, 3);
-	replay_deal_free(&d);
-	plan_free(&three);
-	plan.last_iova = (UINT64_C(1) << 57) - 1;
-	assert_int_equal(replay_copies(&plan, 2, &three), -ERANGE);
-	assert_null(three.act);
-	plan_free(&plan);
 }
 
 #define RINGS 64
@@ -450,8 +271,6 @@ static void way_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(dealing),         cmocka_unit_test(chains),
-	        cmocka_unit_test(no_action),       cmocka_unit_test(copies),
 	        cmocka_unit_test(clean),           cmocka_unit_test(lies),
 	        cmocka_unit_test(lies_at_the_end), cmocka_unit_test(lane_fails),
 	        cmocka_unit_test(way_fails),
