@@ -29,9 +29,9 @@ static double pairs_per_s(const struct replay_speed *v)
 
 static double best_ratio(const struct replay_result *r, int a, int b)
 {
-	return r->speed[a].best_ps ? (double)r->speed[b].best_ps /
-	                                     (double)r->speed[a].best_ps
-	                           : 0.0;
+	const struct replay_speed *va = &r->speed[a], *vb = &r->speed[b];
+
+	return replay_ratio(va, va->best_ps, vb, vb->best_ps);
 }
 
 static const char *base(const char *path)
@@ -248,6 +248,9 @@ static void speed_json(cJSON *o, const struct replay_speed *v)
 	cJSON_AddNumberToObject(t, "min", ns(v->pair.min));
 	cJSON_AddNumberToObject(t, "p50", ns(hist_percentile(&v->pair, 0.5)));
 	cJSON_AddNumberToObject(t, "p99", ns(hist_percentile(&v->pair, 0.99)));
+	tool_json_u64(o, "actions", v->events);
+	cJSON_AddNumberToObject(o, "pass_ns", ns(v->median_ps));
+	cJSON_AddNumberToObject(o, "best_pass_ns", ns(v->best_ps));
 	cJSON_AddNumberToObject(o, "pairs_per_s", pairs_per_s(v));
 	cJSON_AddNumberToObject(o, "best_pairs_per_s",
 	                        rate(v->events, v->best_ps));
@@ -270,6 +273,8 @@ static void scaling_json(cJSON *o, const struct replay_result *r)
 
 	add_player(list, &r->speed[REPLAY_ONE]);
 	add_player(list, &r->speed[REPLAY_MANY]);
+	t = cJSON_AddObjectToObject(o, "apart");
+	speed_json(t, &r->speed[REPLAY_APART]);
 	t = cJSON_AddObjectToObject(o, "scaling");
 	cJSON_AddNumberToObject(t, "median", r->scaling);
 	cJSON_AddNumberToObject(t, "best",

@@ -83,15 +83,15 @@ static int prepare_apart(struct show *s)
 	return machine_on(&s->machine[REPLAY_APART]);
 }
 
-static int enlist(struct show *s, enum replay_player who, uint32_t lanes)
+static int enlist(struct show *s, enum replay_player who, int many)
 {
 	struct replay_speed *v = &s->res->speed[who];
 
 	v->turn_ps = calloc(s->opts->repeat, sizeof(*v->turn_ps));
 	if (!v->turn_ps)
 		return no_memory(s);
-	v->lanes = lanes;
-	v->events = s->plan->nr;
+	v->lanes = s->deal[many].nr_parts;
+	v->events = s->deal[many].nr;
 	return 0;
 }
 
@@ -152,13 +152,13 @@ static double median(double *x, uint32_t nr)
 /* Median over the turns of how often a's rate is b's. */
 static double ratio(const struct show *s, int a, int b, double *tmp)
 {
-	const uint64_t *pa = s->res->speed[a].turn_ps;
-	const uint64_t *pb = s->res->speed[b].turn_ps;
+	const struct replay_speed *va = &s->res->speed[a];
+	const struct replay_speed *vb = &s->res->speed[b];
 
-	if (!pa || !pb)
+	if (!va->turn_ps || !vb->turn_ps)
 		return 0.0;
 	for (uint32_t i = 0; i < s->opts->repeat; i++)
-		tmp[i] = pa[i] ? (double)pb[i] / (double)pa[i] : 0.0;
+		tmp[i] = replay_ratio(va, va->turn_ps[i], vb, vb->turn_ps[i]);
 	return median(tmp, s->opts->repeat);
 }
 
@@ -188,16 +188,17 @@ static int conclude(struct show *s)
 		evaluate(s, who, tmp);
 	res->scaling = ratio(s, REPLAY_MANY, REPLAY_ONE, tmp);
 	res->apart = ratio(s, REPLAY_APART, REPLAY_ONE, tmp);
-	for (int many = 0; many < 2; many++) {
-		struct machine *m = &s->machine[many];
-		struct replay_speed *v = &res->speed[many];
+	for (int who = 0; who < MACHINES; who++) {
+		struct machine *m = &s->machine[who];
+		struct replay_speed *v = &res->speed[who];
 
 		for (uint32_t i = 0; v->lanes && i < m->nr; i++)
 			hist_merge(&v->pair, &m->player[i]->pair);
+	}
+	for (int many = 0; many < 2; many++)
 		if (s->rival[many])
 			rival_blocks(s->rival[many],
 			             &res->speed[REPLAY_WAY_ONE + many].pair);
-	}
 	res->against[0] = ratio(s, REPLAY_ONE, REPLAY_WAY_ONE, tmp);
 	res->against[1] = ratio(s, REPLAY_MANY, REPLAY_WAY_MANY, tmp);
 	free(tmp);
@@ -206,16 +207,16 @@ static int conclude(struct show *s)
 
 static int enlist_all(struct show *s)
 {
-	int rc = enlist(s, REPLAY_ONE, 1);
+	int rc = enlist(s, REPLAY_ONE, 0);
 
-	if (!rc && s->machine[1].nr)
-		rc = enlist(s, REPLAY_MANY, s->machine[1].nr);
-	if (!rc && s->machine[1].nr)
-		rc = enlist(s, REPLAY_APART, s->machine[1].nr);
+	if (!rc && s->on[REPLAY_MANY])
+		rc = enlist(s, REPLAY_MANY, 1);
+	if (!rc && s->on[REPLAY_APART])
+		rc = enlist(s, REPLAY_APART, 1);
 	if (!rc && s->rival[0])
-		rc = enlist(s, REPLAY_WAY_ONE, 1);
+		rc = enlist(s, REPLAY_WAY_ONE, 0);
 	if (!rc && s->rival[1])
-		rc = enlist(s, REPLAY_WAY_MANY, s->machine[1].nr);
+		rc = enlist(s, REPLAY_WAY_MANY, 1);
 	return rc;
 }
 

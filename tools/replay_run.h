@@ -87,6 +87,16 @@ struct replay_result {
 	uint64_t chains, largest, fullest, events;
 };
 
+/* How often a's rate is b's, when a pass took so long: events may differ. */
+static inline double replay_ratio(const struct replay_speed *a, uint64_t a_ps,
+                                  const struct replay_speed *b, uint64_t b_ps)
+{
+	double a_took = (double)a_ps * (double)b->events;
+	double b_took = (double)b_ps * (double)a->events;
+
+	return a_took > 0.0 ? b_took / a_took : 0.0;
+}
+
 /* The player whose times are the result's. */
 static inline const struct replay_speed *replay_speed(
         const struct replay_result *r)
