@@ -151,7 +151,6 @@ int machine_on(struct machine *m)
 {
 	int rc = 0;
 
-	m->iova_bits = m->plan->last_iova >> 48 ? 57 : 48;
 	m->stage = calloc(nr_stages(m), sizeof(*m->stage));
 	if (!m->stage)
 		return trace_fail(m->err, -ENOMEM, "%s: no memory for lanes",

@@ -90,8 +90,28 @@ static double share(uint64_t part, uint64_t all)
 	return all ? 100.0 * (double)part / (double)all : 0.0;
 }
 
-/* One line per trace: what more lanes bring, and what keeps them from it. */
-static void scaling_row(FILE *to, const struct replay_file *f)
+/* What keeps lanes from being faster. */
+static void balance_row(FILE *to, const struct replay_file *f)
+{
+	const struct replay_result *r = &f->run;
+	uint32_t lanes = r->speed[REPLAY_MANY].lanes;
+
+	fprintf(to,
+	        "%-22s %" PRIu64 " chains, the largest %.1f %% of the events, "
+	        "the fullest lane %.1f %%\n",
+	        "", r->chains, share(r->largest, r->events),
+	        share(r->fullest, r->events));
+	if (r->fullest * lanes > r->events + r->events / 20)
+		fprintf(to,
+		        "%-22s too few chains for a balance: --copies %u "
+		        "replays as many devices, --deal copies one on each "
+		        "lane\n",
+		        "", 4 * lanes);
+}
+
+/* What more lanes bring. */
+static void scaling_row(FILE *to, const struct replay_opts *opts,
+                        const struct replay_file *f)
 {
 	const struct replay_result *r = &f->run;
 	const struct replay_speed *one = &r->speed[REPLAY_ONE];
@@ -107,16 +127,8 @@ static void scaling_row(FILE *to, const struct replay_file *f)
 	        "%-22s apart, each lane with domains of its own: x%.2f (best "
 	        "turns x%.2f)\n",
 	        "", r->apart, best_ratio(r, REPLAY_APART, REPLAY_ONE));
-	fprintf(to,
-	        "%-22s %" PRIu64 " chains, the largest %.1f %% of the events, "
-	        "the fullest lane %.1f %%\n",
-	        "", r->chains, share(r->largest, r->events),
-	        share(r->fullest, r->events));
-	if (r->fullest * many->lanes > r->events + r->events / 20)
-		fprintf(to,
-		        "%-22s too few chains for a balance: --copies %u "
-		        "replays as many devices\n",
-		        "", 4 * many->lanes);
+	if (opts->deal != REPLAY_DEAL_COPIES)
+		balance_row(to, f);
 }
 
 static void against_row(FILE *to, const struct replay_opts *opts,
@@ -151,6 +163,13 @@ static void head(FILE *to, const struct replay_opts *opts)
 		fprintf(to, "%u lanes, %s order; times and rates are theirs\n",
 		        opts->lanes,
 		        opts->order == REPLAY_ORDER_CHAIN ? "chain" : "trace");
+	if (opts->lanes > 1 && opts->deal == REPLAY_DEAL_COPIES)
+		fprintf(to,
+		        "each lane replays the whole trace at addresses of its "
+		        "own, as a device of its own\n"
+		        "would; x: the rate of %u such lanes over that of "
+		        "one\n",
+		        opts->lanes);
 	if (opts->copies > 1)
 		fprintf(to,
 		        "%u copies of each trace at a time, each shifted to "
@@ -189,7 +208,7 @@ void replay_table(FILE *to, const struct replay_opts *opts,
 	row(to, &sum);
 	for (int i = 0; i < nr; i++) {
 		if (f[i].run.speed[REPLAY_MANY].lanes)
-			scaling_row(to, &f[i]);
+			scaling_row(to, opts, &f[i]);
 		against_row(to, opts, &f[i]);
 	}
 	fprintf(to,
@@ -358,9 +377,7 @@ cJSON *replay_json(const struct replay_opts *opts, const struct replay_file *f,
 	cJSON_AddStringToObject(cfg, "order",
 	                        opts->order == REPLAY_ORDER_CHAIN ? "chain"
 	                                                          : "trace");
-	cJSON_AddStringToObject(cfg, "deal",
-	                        opts->deal == REPLAY_DEAL_CHAINS ? "chains"
-	                                                         : "ranges");
+	cJSON_AddStringToObject(cfg, "deal", replay_deal_name(opts->deal));
 	list = cJSON_AddArrayToObject(root, "files");
 	for (int i = 0; i < nr; i++)
 		if (f[i].done)

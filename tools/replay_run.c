@@ -18,12 +18,13 @@
 
 struct show {
 	const char *name;
-	const struct plan *plan;
+	const struct plan *plan[2]; /* for one lane, for several */
+	struct plan copies;         /* REPLAY_DEAL_COPIES: one for each lane */
 	const struct replay_opts *opts;
 	struct replay_result *res;
 	struct trace_error *err;
 	struct team *team;
-	struct replay_deal deal[2]; /* for one lane, for several */
+	struct replay_deal deal[2];
 	struct machine machine[MACHINES];
 	struct rival *rival[2];
 	int on[MACHINES];
@@ -37,11 +38,36 @@ static int no_memory(struct show *s)
 	                  s->name);
 }
 
+/* Who plays what. */
+static int write_plans(struct show *s, const struct plan *plan)
+{
+	int rc;
+
+	s->plan[0] = s->plan[1] = plan;
+	if (s->opts->deal != REPLAY_DEAL_COPIES || s->opts->lanes == 1)
+		return 0;
+	rc = replay_copies(plan, s->opts->lanes, &s->copies);
+	s->plan[1] = &s->copies;
+	if (rc == -ERANGE)
+		return trace_fail(s->err, rc,
+		                  "%s: a copy for each lane exceeds the "
+		                  "address space: take fewer --lanes",
+		                  s->name);
+	return rc ? no_memory(s) : 0;
+}
+
+/* The same depth of tables for all. */
+static unsigned iova_bits(const struct show *s)
+{
+	return s->plan[1]->last_iova >> 48 ? 57 : 48;
+}
+
 static int prepare(struct show *s, int many)
 {
 	uint32_t lanes = many ? s->opts->lanes : 1;
 	struct replay_result *res = s->res;
-	int rc = replay_deal(s->plan, lanes, s->opts->deal, &s->deal[many]);
+	int rc = replay_deal(s->plan[many], lanes, s->opts->deal,
+	                     &s->deal[many]);
 
 	if (rc)
 		return no_memory(s);
@@ -50,18 +76,19 @@ static int prepare(struct show *s, int many)
 	res->fullest = s->deal[many].fullest;
 	res->events = s->deal[many].nr;
 	s->machine[many] = (struct machine){.name = s->name,
-	                                    .plan = s->plan,
+	                                    .plan = s->plan[many],
 	                                    .opts = s->opts,
 	                                    .deal = &s->deal[many],
 	                                    .team = s->team,
 	                                    .err = s->err,
+	                                    .iova_bits = iova_bits(s),
 	                                    .nr = lanes};
 	s->on[many] = 1;
 	rc = machine_on(&s->machine[many]);
 	if (!rc)
 		rc = replay_checked(&s->machine[many], res);
 	if (!rc && s->opts->against)
-		rc = rival_open(s->name, s->plan, s->opts, &s->deal[many],
+		rc = rival_open(s->name, s->plan[many], s->opts, &s->deal[many],
 		                s->team, &s->rival[many], s->err);
 	return rc;
 }
@@ -71,11 +98,12 @@ static int prepare_apart(struct show *s)
 {
 	s->machine[REPLAY_APART] = (struct machine){
 	        .name = s->name,
-	        .plan = s->plan,
+	        .plan = s->plan[1],
 	        .opts = s->opts,
 	        .deal = &s->deal[1],
 	        .team = s->team,
 	        .err = s->err,
+	        .iova_bits = iova_bits(s),
 	        .nr = s->opts->lanes,
 	        .apart = 1,
 	};
@@ -253,6 +281,7 @@ static int dismiss(struct show *s, int quiet)
 		rival_close(s->rival[many]);
 	for (int many = 0; many < 2; many++)
 		replay_deal_free(&s->deal[many]);
+	plan_free(&s->copies);
 	for (int who = 0; who < REPLAY_PLAYERS; who++) {
 		free(s->res->speed[who].turn_ps);
 		s->res->speed[who].turn_ps = NULL;
@@ -265,11 +294,7 @@ int replay_run(const char *name, const struct plan *plan,
                const struct replay_opts *opts, struct replay_result *ret,
                struct trace_error *err)
 {
-	struct show s = {.name = name,
-	                 .plan = plan,
-	                 .opts = opts,
-	                 .res = ret,
-	                 .err = err};
+	struct show s = {.name = name, .opts = opts, .res = ret, .err = err};
 	int rc, off;
 
 	memset(ret, 0, sizeof(*ret));
@@ -279,7 +304,9 @@ int replay_run(const char *name, const struct plan *plan,
 		                  "%s: no thread for a lane: take "
 		                  "fewer --lanes",
 		                  name);
-	rc = prepare(&s, 0);
+	rc = write_plans(&s, plan);
+	if (!rc)
+		rc = prepare(&s, 0);
 	if (!rc && opts->lanes > 1)
 		rc = prepare(&s, 1);
 	if (!rc && opts->lanes > 1 && !ret->divergence)

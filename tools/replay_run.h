@@ -51,7 +51,7 @@ struct replay_opts {
 /* Who played, by how many lanes. */
 enum replay_player {
 	REPLAY_ONE,
-	REPLAY_MANY,
+	REPLAY_MANY,  /* REPLAY_DEAL_COPIES: each a copy, one lane plays one */
 	REPLAY_APART, /* as many, each with domains of its own */
 	REPLAY_WAY_ONE,
 	REPLAY_WAY_MANY,

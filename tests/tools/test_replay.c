@@ -71,6 +71,7 @@ int __wrap_sluice_unmap(struct sluice_view *view, sluice_iova_t iova,
 }
 
 #define RINGS 64
+#define COPY_PAGES UINT64_C(0x2000) /* the power of two behind them */
 
 static uint64_t ring(uint64_t i)
 {
@@ -88,7 +89,7 @@ static void make_rings(void)
 
 static struct replay_opts opts = {.format = SLUICE_PT_X86_64,
                                   .poll = 200,
-                                  .repeat = 3,
+                                  .repeat = 1,
                                   .block = 128,
                                   .lanes = 1,
                                   .copies = 1};
@@ -109,12 +110,12 @@ static uint32_t several(void)
 	return team_processors() < 4 ? 2 : 4;
 }
 
-static void played(enum replay_player who, uint32_t lanes)
+static void played(enum replay_player who, uint32_t lanes, uint64_t events)
 {
 	const struct replay_speed *v = &res.speed[who];
 
 	assert_int_equal(v->lanes, lanes);
-	assert_int_equal(v->events, plan.nr);
+	assert_int_equal(v->events, events);
 	assert_int_equal(v->passes, opts.repeat * REPLAY_PASSES);
 	assert_true(v->best_ps > 0);
 	assert_true(v->median_ps >= v->best_ps);
@@ -129,21 +130,26 @@ static void clean(void **state)
 
 	(void)state;
 	make_rings();
-	for (int mode = 0; mode < 8; mode++) {
+	for (int mode = 0; mode < 4 * REPLAY_DEALINGS; mode++) {
+		uint32_t copies;
+
+		opts.repeat = mode ? 1 : 3;
 		opts.order = mode & 1 ? REPLAY_ORDER_CHAIN : REPLAY_ORDER_TRACE;
-		opts.deal = mode & 2 ? REPLAY_DEAL_CHAINS : REPLAY_DEAL_RANGES;
-		opts.translate = used[mode / 4];
+		opts.translate = used[mode >> 1 & 1];
+		opts.deal = (enum replay_dealing)(mode >> 2);
+		copies = opts.deal == REPLAY_DEAL_COPIES ? n : 1;
 		opts.against = ways_find("naive");
 		run(n);
 		assert_int_equal(res.divergence, 0);
 		assert_true(res.checks > 4 * plan.nr);
-		assert_int_equal(res.completions, plan.nr / 2);
-		assert_int_equal(res.chains, RINGS);
-		assert_int_equal(res.fullest, plan.nr / n);
-		played(REPLAY_ONE, 1);
-		played(REPLAY_MANY, n);
-		played(REPLAY_WAY_ONE, 1);
-		played(REPLAY_WAY_MANY, n);
+		assert_int_equal(res.completions, copies * plan.nr / 2);
+		assert_int_equal(res.chains, copies * RINGS);
+		assert_int_equal(res.fullest, copies * plan.nr / n);
+		played(REPLAY_ONE, 1, plan.nr);
+		played(REPLAY_MANY, n, copies * plan.nr);
+		played(REPLAY_APART, n, copies * plan.nr);
+		played(REPLAY_WAY_ONE, 1, plan.nr);
+		played(REPLAY_WAY_MANY, n, copies * plan.nr);
 		assert_true(res.scaling > 0.0);
 		assert_true(res.against[0] > 0.0 && res.against[1] > 0.0);
 		/* Each ring is used again while its ticket is out. */
@@ -152,10 +158,42 @@ static void clean(void **state)
 	opts.against = NULL;
 	opts.order = REPLAY_ORDER_TRACE;
 	opts.translate = 0;
-	run(1);
-	played(REPLAY_ONE, 1);
+	run(1); /* REPLAY_DEAL_COPIES: one */
+	played(REPLAY_ONE, 1, plan.nr);
 	assert_int_equal(res.speed[REPLAY_MANY].lanes, 0);
 	assert_true(res.scaling == 0.0);
+	opts.deal = REPLAY_DEAL_RANGES;
+	plan_free(&plan);
+}
+
+/* Events of a over its time, by the same of b. */
+static void rate_over_rate(double ratio, enum replay_player a,
+                           enum replay_player b)
+{
+	const struct replay_speed *va = &res.speed[a], *vb = &res.speed[b];
+	double want = (double)va->events / (double)va->median_ps /
+	              ((double)vb->events / (double)vb->median_ps);
+
+	assert_true(ratio > want * 0.999999 && ratio < want * 1.000001);
+}
+
+/* Who plays more events is not slower for it. One turn: its time is the median.
+ */
+static void rates(void **state)
+{
+	(void)state;
+	make_rings();
+	opts.against = ways_find("naive");
+	for (int how = 0; how < REPLAY_DEALINGS; how++) {
+		opts.deal = (enum replay_dealing)how;
+		run(several());
+		rate_over_rate(res.scaling, REPLAY_MANY, REPLAY_ONE);
+		rate_over_rate(res.apart, REPLAY_APART, REPLAY_ONE);
+		rate_over_rate(res.against[0], REPLAY_ONE, REPLAY_WAY_ONE);
+		rate_over_rate(res.against[1], REPLAY_MANY, REPLAY_WAY_MANY);
+	}
+	opts.against = NULL;
+	opts.deal = REPLAY_DEAL_RANGES;
 	plan_free(&plan);
 }
 
@@ -192,6 +230,25 @@ static void lies(void **state)
 		run(lanes);
 		assert_int_equal(res.divergence, 0);
 	}
+	plan_free(&plan);
+}
+
+/* Of the copies the last, which one lane alone does not play. */
+static void lies_in_a_copy(void **state)
+{
+	uint32_t n = several();
+	uint64_t page = ring(40) + (n - 1) * COPY_PAGES;
+
+	(void)state;
+	make_rings();
+	opts.deal = REPLAY_DEAL_COPIES;
+	wrong_oa_at = page * PAGE;
+	found(n, page, "translates to the wrong address");
+	wrong_oa_at = UINT64_MAX;
+	not_unmapped = page * PAGE;
+	found(n, page, "translates, but must not be mapped");
+	not_unmapped = UINT64_MAX;
+	opts.deal = REPLAY_DEAL_RANGES;
 	plan_free(&plan);
 }
 
@@ -232,14 +289,16 @@ static void lane_fails(void **state)
 	(void)state;
 	make_rings();
 	refused = ring(40) * PAGE;
-	for (int order = 0; order < 2; order++) {
-		opts.order = order ? REPLAY_ORDER_CHAIN : REPLAY_ORDER_TRACE;
+	for (int mode = 0; mode < 2 * REPLAY_DEALINGS; mode++) {
+		opts.order = mode & 1 ? REPLAY_ORDER_CHAIN : REPLAY_ORDER_TRACE;
+		opts.deal = (enum replay_dealing)(mode >> 1);
 		/* The checked passes come first. */
 		until_refused = AMIDST(2 + REPLAY_ROUNDS);
 		fails("the engine refused this map");
 		assert_int_equal(until_refused, 0);
 	}
 	opts.order = REPLAY_ORDER_TRACE;
+	opts.deal = REPLAY_DEAL_RANGES;
 	refused = UINT64_MAX;
 	plan_free(&plan);
 }
@@ -271,8 +330,12 @@ static void way_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(clean),           cmocka_unit_test(lies),
-	        cmocka_unit_test(lies_at_the_end), cmocka_unit_test(lane_fails),
+	        cmocka_unit_test(clean),
+	        cmocka_unit_test(rates),
+	        cmocka_unit_test(lies),
+	        cmocka_unit_test(lies_in_a_copy),
+	        cmocka_unit_test(lies_at_the_end),
+	        cmocka_unit_test(lane_fails),
 	        cmocka_unit_test(way_fails),
 	};
 

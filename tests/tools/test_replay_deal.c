@@ -167,13 +167,64 @@ static void copies(void **state)
 	plan_free(&plan);
 }
 
+/* Each part is a device: all of the plan, in order, at its own addresses. */
+static void device(const struct replay_part *part, uint64_t shift)
+{
+	assert_int_equal(part->nr, plan.nr);
+	for (size_t i = 0; i < plan.nr; i++) {
+		const struct plan_action *a = &plan.act[i];
+		const struct replay_step *s = &part->step[i];
+
+		assert_int_equal(part->line[i], a->line);
+		assert_int_equal(step_iova(s), a->iova + shift);
+		assert_int_equal(step_domain(s), a->domain);
+		assert_int_equal(step_is_unmap(s), a->op == TRACE_UNMAP);
+		assert_int_equal(s->len, a->len);
+		assert_int_equal(s->oa, a->oa);
+	}
+	linked(part);
+}
+
+static void devices(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 100; round++) {
+		uint32_t parts = 2 + (uint32_t)rnd(6);
+		struct replay_deal d;
+		struct plan many;
+		uint64_t shift;
+
+		for (uint64_t i = rnd(400); i > 0; i--)
+			act(rnd(2) ? TRACE_MAP : TRACE_UNMAP, (uint16_t)rnd(3),
+			    rnd(600), 1 + rnd(4));
+		assert_int_equal(replay_copies(&plan, parts, &many), 0);
+		assert_int_equal(
+		        replay_deal(&many, parts, REPLAY_DEAL_COPIES, &d), 0);
+		assert_int_equal(d.nr, parts * plan.nr);
+		assert_int_equal(d.fullest, plan.nr);
+		shift = (many.last_iova - plan.last_iova) / (parts - 1);
+		assert_true(shift > plan.last_iova);
+		for (uint32_t p = 0; p < parts; p++) {
+			device(&d.part[p], p * shift);
+			for (size_t i = 0; i < plan.nr; i++)
+				assert_int_equal(
+				        replay_deal_owner(
+				                &d, plan.act[i].domain,
+				                plan.act[i].iova + p * shift),
+				        p);
+		}
+		replay_deal_free(&d);
+		plan_free(&many);
+		plan_free(&plan);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(dealing),
-	        cmocka_unit_test(chains),
-	        cmocka_unit_test(no_action),
-	        cmocka_unit_test(copies),
+	        cmocka_unit_test(dealing),   cmocka_unit_test(chains),
+	        cmocka_unit_test(no_action), cmocka_unit_test(copies),
+	        cmocka_unit_test(devices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
