@@ -35,7 +35,9 @@ static const char help_text[] =
         "[each]\n"
         "  --format F           page-table format: x86_64, vtdss [x86_64]\n"
         "  --poll N             events between two polls [32]\n"
-        "  --repeat N           timed passes [20]\n"
+        "  --repeat N           turns: in each, whoever is timed plays 8 "
+        "passes without a\n"
+        "                       pause, behind one that is not counted [20]\n"
         "  --lanes N            threads, each with a lane on the same "
         "domains; also timed\n"
         "                       by one lane, in turn, up to the number of "
@@ -43,11 +45,14 @@ static const char help_text[] =
         "  --order trace|chain  a map that waits for a ticket holds up its "
         "lane, or only\n"
         "                       what touches the same pages [trace]\n"
-        "  --deal ranges|chains each lane gets a stretch of the address "
-        "space, or chains\n"
-        "                       wherever they lie, which makes lanes write "
-        "the same cache\n"
-        "                       lines [ranges]\n"
+        "  --deal HOW           what a lane gets of each trace: ranges, a "
+        "stretch of the\n"
+        "                       address space; chains, wherever they lie, "
+        "which makes\n"
+        "                       lanes write the same cache lines; copies, the "
+        "whole trace\n"
+        "                       for each lane, at addresses of its own "
+        "[ranges]\n"
         "  --copies K           K copies of each trace at a time, shifted to "
         "addresses\n"
         "                       of their own, as K devices would [1]\n"
@@ -74,14 +79,25 @@ static const char help_text[] =
         "events. Each\n"
         "is checked against an oracle of its share, and the table at the end "
         "against one\n"
-        "of the whole trace. Ratios are medians over passes that ran one "
-        "after the other.\n"
+        "of the whole trace. A ratio is the median over the turns of "
+        "rate over rate; the\n"
+        "time of a turn is the mean of its passes.\n"
         "The same lanes also play apart, on domains of their own: what the "
         "machine gives\n"
         "to as many threads that share nothing.\n"
         "\n"
-        "Times: per lane, tables and caches warm (before each timed pass one "
-        "is thrown\n"
+        "With --deal copies each lane has a device of its own: it replays the "
+        "whole\n"
+        "trace, in its order, at addresses of its own in the domains that all "
+        "share. One\n"
+        "lane plays one copy, so events differ and rates are compared: x3.8 "
+        "says that\n"
+        "four devices on four lanes get 3.8 times what one device on one lane "
+        "gets. The\n"
+        "lanes apart and the threads of --against play a copy each, too.\n"
+        "\n"
+        "Times: per lane, tables and caches warm (the first pass of a turn is "
+        "thrown\n"
         "away), polls and waits for tickets included; lazy domains are flushed "
         "when a\n"
         "map must wait for its IOVA. An event is too short for a clock, so "
@@ -163,6 +179,20 @@ static int format(enum sluice_pt_format *ret)
 	return TOOL_OK;
 }
 
+static int dealing(enum replay_dealing *ret)
+{
+	for (int i = 0; i < REPLAY_DEALINGS; i++) {
+		enum replay_dealing how = (enum replay_dealing)i;
+
+		if (strcmp(optarg, replay_deal_name(how)) != 0)
+			continue;
+		*ret = how;
+		return TOOL_OK;
+	}
+	return tool_usage(CMD, "--deal is ranges, chains or copies, not \"%s\"",
+	                  optarg);
+}
+
 static int option(struct settings *s, int opt, const char *name)
 {
 	int which = 0, rc = TOOL_OK;
@@ -177,9 +207,7 @@ static int option(struct settings *s, int opt, const char *name)
 		s->run.check = which ? REPLAY_CHECK_END : REPLAY_CHECK_EACH;
 		return rc;
 	case 'd':
-		rc = choose(name, "ranges", "chains", &which);
-		s->run.deal = which ? REPLAY_DEAL_CHAINS : REPLAY_DEAL_RANGES;
-		return rc;
+		return dealing(&s->run.deal);
 	case 'o':
 		rc = choose(name, "trace", "chain", &which);
 		s->run.order = which ? REPLAY_ORDER_CHAIN : REPLAY_ORDER_TRACE;
@@ -241,6 +269,10 @@ static int parse(int argc, char **argv, struct settings *s)
 		if (rc || s->done)
 			return rc;
 	}
+	if (s->run.deal == REPLAY_DEAL_COPIES && s->run.copies != 1)
+		return tool_usage(CMD,
+		                  "--deal copies makes one copy for each lane: "
+		                  "leave --copies out, --lanes says how many");
 	if (optind == argc)
 		return tool_usage(CMD, "name at least one trace (- is stdin)");
 	return TOOL_OK;

@@ -178,7 +178,7 @@ static void walk(void *ctx, uint32_t id)
 	}
 	check_completions(p);
 	flush(p);
-	player_await(p, &p->m->played);
+	player_await(p, &p->m->played, p->m->nr);
 }
 
 /* Every page of every piece, and the page behind each piece. */
@@ -235,7 +235,7 @@ static void empty(void *ctx, uint32_t id)
 	if (player_settle(p) < 0)
 		diverged(p, 0, 0, 0, "a completion is missing");
 	flush(p);
-	player_await(p, &p->m->cleaned);
+	player_await(p, &p->m->cleaned, p->m->nr);
 }
 
 /* What the checks have put into the IOTLB is no part of the trace: a timed

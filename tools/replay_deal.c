@@ -145,6 +145,19 @@ static void stretches(struct replay_deal *d)
 	(void)cut(d, high, 1);
 }
 
+/* Copies take turns in the plan and share no page. */
+static void by_copy(struct replay_deal *d, const struct plan *p)
+{
+	for (size_t i = 0; i < p->nr; i++) {
+		const struct plan_action *a = &p->act[i];
+		const struct replay_span *s =
+		        find(d->span, d->nr_spans, a->domain, a->iova);
+
+		d->span[s - d->span].part = (uint32_t)(i % d->nr_parts);
+	}
+	d->fullest = p->nr / d->nr_parts;
+}
+
 static struct replay_step step_of(const struct plan_action *a)
 {
 	return (struct replay_step){
@@ -264,7 +277,9 @@ static int deal(struct replay_deal *d, const struct plan *p,
 	memcpy(*chain, d->span, d->nr_spans * sizeof(**chain));
 	if (how == REPLAY_DEAL_RANGES)
 		d->nr_spans = join(d->span, d->nr_spans, NEAR_LINES);
-	if (balance(d))
+	if (how == REPLAY_DEAL_COPIES)
+		by_copy(d, p);
+	else if (balance(d))
 		return -ENOMEM;
 	if (how == REPLAY_DEAL_RANGES)
 		stretches(d);
@@ -299,6 +314,17 @@ void replay_deal_free(struct replay_deal *d)
 	free(d->part);
 	free(d->span);
 	memset(d, 0, sizeof(*d));
+}
+
+const char *replay_deal_name(enum replay_dealing how)
+{
+	static const char *const name[REPLAY_DEALINGS] = {
+	        [REPLAY_DEAL_RANGES] = "ranges",
+	        [REPLAY_DEAL_CHAINS] = "chains",
+	        [REPLAY_DEAL_COPIES] = "copies",
+	};
+
+	return name[how];
 }
 
 uint32_t replay_deal_owner(const struct replay_deal *d, uint32_t domain,

@@ -79,8 +79,15 @@ enum replay_dealing {
 	 * stay together. */
 	REPLAY_DEAL_RANGES,
 	/* Chain by chain, wherever they lie. */
-	REPLAY_DEAL_CHAINS
+	REPLAY_DEAL_CHAINS,
+	/* Each lane gets a device: the i-th the i-th copy. The plan is one of
+	 * replay_copies() with a copy for each part. */
+	REPLAY_DEAL_COPIES,
+	REPLAY_DEALINGS
 };
+
+/* "ranges", "chains", "copies". */
+const char *replay_deal_name(enum replay_dealing how);
 
 /* Owner of a page: a part, or this. */
 #define REPLAY_NOBODY UINT32_MAX

@@ -27,9 +27,10 @@ struct player {
 	uint32_t until_poll;
 	/* Since the start of a pass. */
 	uint64_t completions, promised, bad_completions;
+	/* Of the timed passes of a turn. */
 	uint64_t waits, polls;
-	uint64_t begin, end; /* of the timed part of a pass, ticks */
-	struct hist pair;
+	struct stint played[REPLAY_ROUNDS];
+	struct hist pair; /* of all turns */
 	/* REPLAY_ORDER_CHAIN: how many steps of each chain were passed over,
 	 * and the first of each chain that waits. */
 	uint32_t *behind;
@@ -43,13 +44,13 @@ struct player {
 	char first_bad[256];
 };
 
-/* An engine, its domains and as many lanes as the deal has parts. */
 /* What lanes share, or one lane has to itself. */
 struct stage {
 	struct sluice_engine *engine;
 	struct sluice_domain *domain[PLAN_MAX_DOMAINS];
 };
 
+/* As many lanes as the deal has parts, and their stages. */
 struct machine {
 	const char *name;
 	const struct plan *plan;
@@ -59,7 +60,6 @@ struct machine {
 	struct trace_error *err;
 	unsigned iova_bits;
 	uint32_t nr; /* lanes */
-	int warm;    /* this pass is not counted */
 	int apart;   /* each lane has a stage of its own */
 	struct stage *stage;
 	struct player **player;
@@ -77,8 +77,8 @@ int machine_run(struct machine *m, team_job *job);
 /* Sum over the domains. */
 void machine_stats(const struct machine *m,
                    struct sluice_domain_stats *ret_sum);
-/* A timed pass of all lanes; its time. */
-int machine_pass(struct machine *m, uint64_t *ret_ps);
+/* A turn of all lanes; the mean time of its passes. */
+int machine_turn(struct machine *m, uint64_t *ret_ps);
 
 /* ---- replay_lane.c ---- */
 /* One step; polls and tries again while the engine asks for it. Returns how
@@ -90,10 +90,11 @@ void player_poll(struct player *p);
 int player_settle(struct player *p);
 /* Posts what a lazy domain holds back and waits for its tickets. */
 int player_flush(struct player *p);
-/* This lane is done; polls until all are, whose tickets wait for it. */
-void player_await(struct player *p, struct meeting *all);
-/* The timed part: every step of the share. */
-int player_play(struct player *p);
+/* This lane is done; polls until as many as all are, since their tickets wait
+ * for it. */
+void player_await(struct player *p, struct meeting *at, uint32_t all);
+/* The timed part of a round: every step of the share. */
+int player_play(struct player *p, uint32_t round);
 /* Unmaps what the share leaves mapped. */
 int player_clean(struct player *p);
 /* Fills p->err; returns rc. */

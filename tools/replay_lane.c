@@ -134,10 +134,10 @@ int player_settle(struct player *p)
 	return 0;
 }
 
-void player_await(struct player *p, struct meeting *all)
+void player_await(struct player *p, struct meeting *at, uint32_t all)
 {
-	meeting_arrive(all);
-	for (uint32_t n = 0; !meeting_full(all, p->m->nr); n++) {
+	meeting_arrive(at);
+	for (uint32_t n = 0; !meeting_full(at, all); n++) {
 		player_poll(p);
 		team_pause(n);
 	}
@@ -309,24 +309,24 @@ static int play_block(struct player *p, size_t from, size_t to)
 	return rc;
 }
 
-int player_play(struct player *p)
+int player_play(struct player *p, uint32_t round)
 {
 	const struct ticks *t = ticks_init();
+	struct stint *played = &p->played[round];
 	size_t nr = p->part->nr, step = p->m->opts->block;
 	int rc = 0;
 
-	p->waits = p->polls = 0;
 	p->nr_waiting = 0;
 	p->until_poll = p->m->opts->poll;
-	p->end = p->begin = ticks_now(t);
+	played->end = played->begin = ticks_now(t);
 	for (size_t i = 0; i < nr && !rc; i += step) {
 		size_t end = nr - i < step ? nr : i + step;
-		uint64_t from = p->end, now;
+		uint64_t from = played->end, now;
 
 		rc = play_block(p, i, end);
-		p->end = now = ticks_now(t);
+		played->end = now = ticks_now(t);
 		/* A tail shorter than half a block would be noise. */
-		if (!p->m->warm && (2 * (end - i) >= step || nr < step))
+		if (round && (2 * (end - i) >= step || nr < step))
 			hist_add(&p->pair,
 			         2 * ticks_ps(t, from, now) / (end - i), 1);
 	}

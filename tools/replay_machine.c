@@ -151,7 +151,6 @@ int machine_on(struct machine *m)
 {
 	int rc = 0;
 
-	m->iova_bits = m->plan->last_iova >> 48 ? 57 : 48;
 	m->stage = calloc(nr_stages(m), sizeof(*m->stage));
 	if (!m->stage)
 		return trace_fail(m->err, -ENOMEM, "%s: no memory for lanes",
@@ -217,6 +216,7 @@ int machine_off(struct machine *m)
 	m->stage = NULL;
 	return rc;
 }
+
 static void lost(struct player *p)
 {
 	p->rc = trace_fail(&p->err, -ETIMEDOUT,
@@ -224,44 +224,59 @@ static void lost(struct player *p)
 	                   p->m->name);
 }
 
-/* Lanes that have failed poll on, or the others' tickets would never pass. */
-static void pass(void *ctx, uint32_t id)
+/* Lanes that have failed play no more, but meet the others and poll, or the
+ * others' tickets would never pass. */
+static void pass(struct player *p, uint32_t round)
 {
-	struct player *p = ctx;
 	struct machine *m = p->m;
+	uint32_t all = m->nr * (round + 1);
 
-	(void)id;
 	p->completions = p->promised = p->bad_completions = 0;
-	meeting_wait(&m->ready, m->nr);
-	p->rc = player_play(p);
+	meeting_wait(&m->ready, all);
+	if (!p->rc)
+		p->rc = player_play(p, round);
 	if (!p->rc && player_settle(p))
 		lost(p);
-	player_await(p, &m->played);
+	player_await(p, &m->played, all);
 	if (!p->rc)
 		p->rc = player_clean(p);
 	if (!p->rc && player_settle(p))
 		lost(p);
-	player_await(p, &m->cleaned);
+	player_await(p, &m->cleaned, all);
 	if (!p->rc && p->bad_completions)
 		p->rc = trace_fail(&p->err, -EIO,
 		                   "%s: an unmap completed with an error",
 		                   m->name);
 }
 
-int machine_pass(struct machine *m, uint64_t *ret_ps)
+static void turn(void *ctx, uint32_t id)
+{
+	struct player *p = ctx;
+
+	(void)id;
+	p->rc = 0;
+	for (uint32_t round = 0; round < REPLAY_ROUNDS; round++) {
+		if (round == 1) /* the warm one's do not count */
+			p->waits = p->polls = 0;
+		pass(p, round);
+	}
+}
+
+int machine_turn(struct machine *m, uint64_t *ret_ps)
 {
 	const struct ticks *t = ticks_init();
-	uint64_t begin, end;
-	int rc = machine_run(m, pass);
+	uint64_t sum = 0;
+	int rc = machine_run(m, turn);
 
-	begin = m->player[0]->begin;
-	end = m->player[0]->end;
-	for (uint32_t i = 1; i < m->nr; i++) {
-		const struct player *p = m->player[i];
+	if (rc)
+		return rc;
+	for (uint32_t round = 1; round < REPLAY_ROUNDS; round++) {
+		struct stint all = m->player[0]->played[round];
 
-		begin = p->begin < begin ? p->begin : begin;
-		end = p->end > end ? p->end : end;
+		for (uint32_t i = 1; i < m->nr; i++)
+			all = stint_join(all, m->player[i]->played[round]);
+		sum += ticks_ps(t, all.begin, all.end);
 	}
-	*ret_ps = ticks_ps(t, begin, end);
-	return rc;
+	*ret_ps = sum / REPLAY_PASSES;
+	return 0;
 }

@@ -29,9 +29,9 @@ static double pairs_per_s(const struct replay_speed *v)
 
 static double best_ratio(const struct replay_result *r, int a, int b)
 {
-	return r->speed[a].best_ps ? (double)r->speed[b].best_ps /
-	                                     (double)r->speed[a].best_ps
-	                           : 0.0;
+	const struct replay_speed *va = &r->speed[a], *vb = &r->speed[b];
+
+	return replay_ratio(va, va->best_ps, vb, vb->best_ps);
 }
 
 static const char *base(const char *path)
@@ -90,8 +90,28 @@ static double share(uint64_t part, uint64_t all)
 	return all ? 100.0 * (double)part / (double)all : 0.0;
 }
 
-/* One line per trace: what more lanes bring, and what keeps them from it. */
-static void scaling_row(FILE *to, const struct replay_file *f)
+/* What keeps lanes from being faster. */
+static void balance_row(FILE *to, const struct replay_file *f)
+{
+	const struct replay_result *r = &f->run;
+	uint32_t lanes = r->speed[REPLAY_MANY].lanes;
+
+	fprintf(to,
+	        "%-22s %" PRIu64 " chains, the largest %.1f %% of the events, "
+	        "the fullest lane %.1f %%\n",
+	        "", r->chains, share(r->largest, r->events),
+	        share(r->fullest, r->events));
+	if (r->fullest * lanes > r->events + r->events / 20)
+		fprintf(to,
+		        "%-22s too few chains for a balance: --copies %u "
+		        "replays as many devices, --deal copies one on each "
+		        "lane\n",
+		        "", 4 * lanes);
+}
+
+/* What more lanes bring. */
+static void scaling_row(FILE *to, const struct replay_opts *opts,
+                        const struct replay_file *f)
 {
 	const struct replay_result *r = &f->run;
 	const struct replay_speed *one = &r->speed[REPLAY_ONE];
@@ -99,24 +119,16 @@ static void scaling_row(FILE *to, const struct replay_file *f)
 
 	fprintf(to,
 	        "%-22.22s %u lanes %.2f million pairs/s, one %.2f: x%.2f "
-	        "(best passes x%.2f)\n",
+	        "(best turns x%.2f)\n",
 	        base(f->name), many->lanes, pairs_per_s(many) / 1e6,
 	        pairs_per_s(one) / 1e6, r->scaling,
 	        best_ratio(r, REPLAY_MANY, REPLAY_ONE));
 	fprintf(to,
 	        "%-22s apart, each lane with domains of its own: x%.2f (best "
-	        "passes x%.2f)\n",
+	        "turns x%.2f)\n",
 	        "", r->apart, best_ratio(r, REPLAY_APART, REPLAY_ONE));
-	fprintf(to,
-	        "%-22s %" PRIu64 " chains, the largest %.1f %% of the events, "
-	        "the fullest lane %.1f %%\n",
-	        "", r->chains, share(r->largest, r->events),
-	        share(r->fullest, r->events));
-	if (r->fullest * many->lanes > r->events + r->events / 20)
-		fprintf(to,
-		        "%-22s too few chains for a balance: --copies %u "
-		        "replays as many devices\n",
-		        "", 4 * many->lanes);
+	if (opts->deal != REPLAY_DEAL_COPIES)
+		balance_row(to, f);
 }
 
 static void against_row(FILE *to, const struct replay_opts *opts,
@@ -130,7 +142,7 @@ static void against_row(FILE *to, const struct replay_opts *opts,
 			continue;
 		fprintf(to,
 		        "%-22.22s %s, %u lane%s: %.2f million pairs/s, sluice "
-		        "x%.1f (best passes x%.1f)\n",
+		        "x%.1f (best turns x%.1f)\n",
 		        base(f->name), opts->against->name, v->lanes,
 		        v->lanes == 1 ? "" : "s", pairs_per_s(v) / 1e6,
 		        r->against[many],
@@ -143,13 +155,21 @@ static void head(FILE *to, const struct replay_opts *opts)
 {
 	fprintf(to,
 	        "replay: backend soft, mode %s, format %s, poll every %u "
-	        "events, %u passes\n",
+	        "events, %u turn%s of %u passes\n",
 	        opts->mode == SLUICE_MODE_LAZY ? "lazy" : "strict",
-	        sluice_pt_format_name(opts->format), opts->poll, opts->repeat);
+	        sluice_pt_format_name(opts->format), opts->poll, opts->repeat,
+	        opts->repeat == 1 ? "" : "s", REPLAY_PASSES);
 	if (opts->lanes > 1)
 		fprintf(to, "%u lanes, %s order; times and rates are theirs\n",
 		        opts->lanes,
 		        opts->order == REPLAY_ORDER_CHAIN ? "chain" : "trace");
+	if (opts->lanes > 1 && opts->deal == REPLAY_DEAL_COPIES)
+		fprintf(to,
+		        "each lane replays the whole trace at addresses of its "
+		        "own, as a device of its own\n"
+		        "would; x: the rate of %u such lanes over that of "
+		        "one\n",
+		        opts->lanes);
 	if (opts->copies > 1)
 		fprintf(to,
 		        "%u copies of each trace at a time, each shifted to "
@@ -188,7 +208,7 @@ void replay_table(FILE *to, const struct replay_opts *opts,
 	row(to, &sum);
 	for (int i = 0; i < nr; i++) {
 		if (f[i].run.speed[REPLAY_MANY].lanes)
-			scaling_row(to, &f[i]);
+			scaling_row(to, opts, &f[i]);
 		against_row(to, opts, &f[i]);
 	}
 	fprintf(to,
@@ -247,9 +267,13 @@ static void speed_json(cJSON *o, const struct replay_speed *v)
 	cJSON_AddNumberToObject(t, "min", ns(v->pair.min));
 	cJSON_AddNumberToObject(t, "p50", ns(hist_percentile(&v->pair, 0.5)));
 	cJSON_AddNumberToObject(t, "p99", ns(hist_percentile(&v->pair, 0.99)));
+	tool_json_u64(o, "actions", v->events);
+	cJSON_AddNumberToObject(o, "pass_ns", ns(v->median_ps));
+	cJSON_AddNumberToObject(o, "best_pass_ns", ns(v->best_ps));
 	cJSON_AddNumberToObject(o, "pairs_per_s", pairs_per_s(v));
 	cJSON_AddNumberToObject(o, "best_pairs_per_s",
 	                        rate(v->events, v->best_ps));
+	tool_json_u64(o, "passes", v->passes);
 	tool_json_u64(o, "ticket_waits", v->waits);
 	tool_json_u64(o, "ticket_polls", v->polls);
 }
@@ -268,6 +292,8 @@ static void scaling_json(cJSON *o, const struct replay_result *r)
 
 	add_player(list, &r->speed[REPLAY_ONE]);
 	add_player(list, &r->speed[REPLAY_MANY]);
+	t = cJSON_AddObjectToObject(o, "apart");
+	speed_json(t, &r->speed[REPLAY_APART]);
 	t = cJSON_AddObjectToObject(o, "scaling");
 	cJSON_AddNumberToObject(t, "median", r->scaling);
 	cJSON_AddNumberToObject(t, "best",
@@ -344,15 +370,14 @@ cJSON *replay_json(const struct replay_opts *opts, const struct replay_file *f,
 	                        sluice_pt_format_name(opts->format));
 	tool_json_u64(cfg, "poll", opts->poll);
 	tool_json_u64(cfg, "repeat", opts->repeat);
+	tool_json_u64(cfg, "passes", REPLAY_PASSES);
 	tool_json_u64(cfg, "lanes", opts->lanes);
 	tool_json_u64(cfg, "copies", opts->copies);
 	tool_json_u64(cfg, "translate", opts->translate);
 	cJSON_AddStringToObject(cfg, "order",
 	                        opts->order == REPLAY_ORDER_CHAIN ? "chain"
 	                                                          : "trace");
-	cJSON_AddStringToObject(cfg, "deal",
-	                        opts->deal == REPLAY_DEAL_CHAINS ? "chains"
-	                                                         : "ranges");
+	cJSON_AddStringToObject(cfg, "deal", replay_deal_name(opts->deal));
 	list = cJSON_AddArrayToObject(root, "files");
 	for (int i = 0; i < nr; i++)
 		if (f[i].done)

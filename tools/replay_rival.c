@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A pass of another way: its calls take a mutex or none, and free nothing late,
+ * A turn of another way: its calls take a mutex or none, and free nothing late,
  * so there is no poll and no ticket. Each domain is a table of its own.
  */
 #include "tools/replay_rival.h"
@@ -18,11 +18,10 @@
 #define READ 1u
 #define RW 3u
 
-/* A lane; its thread's alone while a pass runs. */
+/* A lane; its thread's alone while a turn runs. */
 struct seat {
-	_Alignas(128) uint64_t begin;
-	uint64_t end;
-	struct hist pair;
+	_Alignas(128) struct stint played[REPLAY_ROUNDS];
+	struct hist pair; /* of all turns */
 	int rc;
 	uint32_t line;
 };
@@ -35,9 +34,8 @@ struct rival {
 	const struct replay_deal *deal;
 	struct team *team;
 	uint32_t nr;
-	int warm;
 	void *table[PLAN_MAX_DOMAINS];
-	struct meeting ready, played;
+	struct meeting ready, played, cleaned;
 	struct seat *seat;
 };
 
@@ -69,25 +67,25 @@ static inline int one(const struct rival *r, const struct replay_step *s)
 }
 
 static void play(const struct rival *r, struct seat *seat,
-                 const struct replay_part *part)
+                 const struct replay_part *part, uint32_t round)
 {
 	const struct ticks *t = ticks_init();
+	struct stint *played = &seat->played[round];
 	size_t nr = part->nr, step = r->opts->block;
 
-	seat->end = seat->begin = ticks_now(t);
+	played->end = played->begin = ticks_now(t);
 	for (size_t i = 0; i < nr && !seat->rc; i += step) {
 		size_t end = nr - i < step ? nr : i + step;
-		uint64_t from = seat->end;
+		uint64_t from = played->end, now;
 
 		for (size_t k = i; k < end && !seat->rc; k++) {
 			seat->rc = one(r, &part->step[k]);
 			seat->line = part->line[k];
 		}
-		seat->end = ticks_now(t);
-		if (!r->warm && (2 * (end - i) >= step || nr < step))
+		played->end = now = ticks_now(t);
+		if (round && (2 * (end - i) >= step || nr < step))
 			hist_add(&seat->pair,
-			         2 * ticks_ps(t, from, seat->end) / (end - i),
-			         1);
+			         2 * ticks_ps(t, from, now) / (end - i), 1);
 	}
 }
 
@@ -103,39 +101,38 @@ static void leave(const struct rival *r)
 		r->way->thread_leave(r->table[d]);
 }
 
-static void pass(void *ctx, uint32_t id)
+/* Nobody is inside while it waits for others who are still calling. */
+static void pass(struct rival *r, struct seat *seat,
+                 const struct replay_part *part, uint32_t round)
 {
-	struct rival *r = ctx;
-	const struct replay_part *part;
-	struct seat *seat;
+	uint32_t all = r->nr * (round + 1);
 
-	if (id >= r->nr)
-		return;
-	part = &r->deal->part[id];
-	seat = &r->seat[id];
 	enter(r);
-	meeting_wait(&r->ready, r->nr);
-	play(r, seat, part);
+	meeting_wait(&r->ready, all);
+	play(r, seat, part, round);
 	leave(r);
-	meeting_wait(&r->played, r->nr);
+	meeting_wait(&r->played, all);
 	enter(r);
 	for (size_t i = 0; i < part->nr_left && !seat->rc; i++) {
 		seat->rc = one(r, &part->left[i]);
 		seat->line = 0;
 	}
 	leave(r);
+	meeting_wait(&r->cleaned, all);
 }
 
-int rival_pass(struct rival *r, int warm, uint64_t *ret_ps,
-               struct trace_error *err)
+static void turn(void *ctx, uint32_t id)
 {
-	const struct ticks *t = ticks_init();
-	uint64_t begin = UINT64_MAX, end = 0;
+	struct rival *r = ctx;
 
-	r->warm = warm;
-	atomic_init(&r->ready.here, 0);
-	atomic_init(&r->played.here, 0);
-	team_run(r->team, pass, r);
+	if (id >= r->nr)
+		return;
+	for (uint32_t round = 0; round < REPLAY_ROUNDS; round++)
+		pass(r, &r->seat[id], &r->deal->part[id], round);
+}
+
+static int refused(const struct rival *r, struct trace_error *err)
+{
 	for (uint32_t i = 0; i < r->nr; i++) {
 		const struct seat *s = &r->seat[i];
 
@@ -146,10 +143,31 @@ int rival_pass(struct rival *r, int warm, uint64_t *ret_ps,
 			                  "(error %d): please report it",
 			                  r->name, s->line, r->way->name,
 			                  s->rc);
-		begin = s->begin < begin ? s->begin : begin;
-		end = s->end > end ? s->end : end;
 	}
-	*ret_ps = ticks_ps(t, begin, end);
+	return 0;
+}
+
+int rival_turn(struct rival *r, uint64_t *ret_ps, struct trace_error *err)
+{
+	const struct ticks *t = ticks_init();
+	uint64_t sum = 0;
+	int rc;
+
+	atomic_init(&r->ready.here, 0);
+	atomic_init(&r->played.here, 0);
+	atomic_init(&r->cleaned.here, 0);
+	team_run(r->team, turn, r);
+	rc = refused(r, err);
+	if (rc)
+		return rc;
+	for (uint32_t round = 1; round < REPLAY_ROUNDS; round++) {
+		struct stint all = r->seat[0].played[round];
+
+		for (uint32_t i = 1; i < r->nr; i++)
+			all = stint_join(all, r->seat[i].played[round]);
+		sum += ticks_ps(t, all.begin, all.end);
+	}
+	*ret_ps = sum / REPLAY_PASSES;
 	return 0;
 }
 

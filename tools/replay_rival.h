@@ -20,11 +20,10 @@ int rival_open(const char *name, const struct plan *plan,
 /* NULL is fine. */
 void rival_close(struct rival *r);
 
-/* One pass of all lanes, its time; a warm one is not counted. 0, or -errno with
- * err filled when a step was refused or a translation was wrong. */
-int rival_pass(struct rival *r, int warm, uint64_t *ret_ps,
-               struct trace_error *err);
-/* Adds the blocks of all passes. */
+/* A turn of all lanes, as the engine's; the mean time of its passes. 0, or
+ * -errno with err filled when a step was refused or a translation was wrong. */
+int rival_turn(struct rival *r, uint64_t *ret_ps, struct trace_error *err);
+/* Adds the blocks of all turns. */
 void rival_blocks(const struct rival *r, struct hist *to);
 
 #endif

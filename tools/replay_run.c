@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Who plays when: the checked passes first, then rounds of timed passes in
- * which one lane, several lanes and the other way take turns, so that what
- * disturbs the machine disturbs them alike. What has to be true after each
+ * Who plays when: the checked passes first, then one lane, several lanes and
+ * the other way take turns of timed passes, so that what disturbs the machine
+ * disturbs them alike. What has to be true after each
  * step is known to replay_check.c alone.
  */
 #include "tools/replay_int.h"
@@ -18,12 +18,13 @@
 
 struct show {
 	const char *name;
-	const struct plan *plan;
+	const struct plan *plan[2]; /* for one lane, for several */
+	struct plan copies;         /* REPLAY_DEAL_COPIES: one for each lane */
 	const struct replay_opts *opts;
 	struct replay_result *res;
 	struct trace_error *err;
 	struct team *team;
-	struct replay_deal deal[2]; /* for one lane, for several */
+	struct replay_deal deal[2];
 	struct machine machine[MACHINES];
 	struct rival *rival[2];
 	int on[MACHINES];
@@ -37,11 +38,36 @@ static int no_memory(struct show *s)
 	                  s->name);
 }
 
+/* Who plays what. */
+static int write_plans(struct show *s, const struct plan *plan)
+{
+	int rc;
+
+	s->plan[0] = s->plan[1] = plan;
+	if (s->opts->deal != REPLAY_DEAL_COPIES || s->opts->lanes == 1)
+		return 0;
+	rc = replay_copies(plan, s->opts->lanes, &s->copies);
+	s->plan[1] = &s->copies;
+	if (rc == -ERANGE)
+		return trace_fail(s->err, rc,
+		                  "%s: a copy for each lane exceeds the "
+		                  "address space: take fewer --lanes",
+		                  s->name);
+	return rc ? no_memory(s) : 0;
+}
+
+/* The same depth of tables for all. */
+static unsigned iova_bits(const struct show *s)
+{
+	return s->plan[1]->last_iova >> 48 ? 57 : 48;
+}
+
 static int prepare(struct show *s, int many)
 {
 	uint32_t lanes = many ? s->opts->lanes : 1;
 	struct replay_result *res = s->res;
-	int rc = replay_deal(s->plan, lanes, s->opts->deal, &s->deal[many]);
+	int rc = replay_deal(s->plan[many], lanes, s->opts->deal,
+	                     &s->deal[many]);
 
 	if (rc)
 		return no_memory(s);
@@ -50,18 +76,19 @@ static int prepare(struct show *s, int many)
 	res->fullest = s->deal[many].fullest;
 	res->events = s->deal[many].nr;
 	s->machine[many] = (struct machine){.name = s->name,
-	                                    .plan = s->plan,
+	                                    .plan = s->plan[many],
 	                                    .opts = s->opts,
 	                                    .deal = &s->deal[many],
 	                                    .team = s->team,
 	                                    .err = s->err,
+	                                    .iova_bits = iova_bits(s),
 	                                    .nr = lanes};
 	s->on[many] = 1;
 	rc = machine_on(&s->machine[many]);
 	if (!rc)
 		rc = replay_checked(&s->machine[many], res);
 	if (!rc && s->opts->against)
-		rc = rival_open(s->name, s->plan, s->opts, &s->deal[many],
+		rc = rival_open(s->name, s->plan[many], s->opts, &s->deal[many],
 		                s->team, &s->rival[many], s->err);
 	return rc;
 }
@@ -71,11 +98,12 @@ static int prepare_apart(struct show *s)
 {
 	s->machine[REPLAY_APART] = (struct machine){
 	        .name = s->name,
-	        .plan = s->plan,
+	        .plan = s->plan[1],
 	        .opts = s->opts,
 	        .deal = &s->deal[1],
 	        .team = s->team,
 	        .err = s->err,
+	        .iova_bits = iova_bits(s),
 	        .nr = s->opts->lanes,
 	        .apart = 1,
 	};
@@ -83,21 +111,19 @@ static int prepare_apart(struct show *s)
 	return machine_on(&s->machine[REPLAY_APART]);
 }
 
-static int enlist(struct show *s, enum replay_player who, uint32_t lanes)
+static int enlist(struct show *s, enum replay_player who, int many)
 {
 	struct replay_speed *v = &s->res->speed[who];
 
-	v->pass_ps = calloc(s->opts->repeat, sizeof(*v->pass_ps));
-	if (!v->pass_ps)
+	v->turn_ps = calloc(s->opts->repeat, sizeof(*v->turn_ps));
+	if (!v->turn_ps)
 		return no_memory(s);
-	v->lanes = lanes;
-	v->events = s->plan->nr;
+	v->lanes = s->deal[many].nr_parts;
+	v->events = s->deal[many].nr;
 	return 0;
 }
 
-/* Pass i of a machine, behind one that is not counted and warms tables, caches
- * and processors, as the drivers' first requests did before the recording:
- * whose turn it was before must make no difference. */
+/* The i-th turn of a machine, if it plays. */
 static int turn(struct show *s, enum replay_player who, uint32_t i)
 {
 	struct replay_speed *v = &s->res->speed[who];
@@ -107,15 +133,11 @@ static int turn(struct show *s, enum replay_player who, uint32_t i)
 
 	if (!s->on[who])
 		return 0;
-	m->warm = 1;
-	rc = machine_pass(m, &ps);
+	rc = machine_turn(m, &ps);
 	if (rc)
 		return rc;
-	m->warm = 0;
-	rc = machine_pass(m, &ps);
-	if (rc)
-		return rc;
-	v->pass_ps[i] = ps;
+	v->turn_ps[i] = ps;
+	v->passes += REPLAY_PASSES;
 	for (uint32_t n = 0; n < m->nr; n++) {
 		v->waits += m->player[n]->waits;
 		v->polls += m->player[n]->polls;
@@ -123,8 +145,8 @@ static int turn(struct show *s, enum replay_player who, uint32_t i)
 	return 0;
 }
 
-/* The way's turn, if there is one. */
-static int rival_turn(struct show *s, int many, uint32_t i)
+/* The way's, if there is one. */
+static int way_turn(struct show *s, int many, uint32_t i)
 {
 	struct replay_speed *v =
 	        &s->res->speed[many ? REPLAY_WAY_MANY : REPLAY_WAY_ONE];
@@ -133,12 +155,12 @@ static int rival_turn(struct show *s, int many, uint32_t i)
 
 	if (!s->rival[many])
 		return 0;
-	rc = rival_pass(s->rival[many], 1, &ps, s->err);
-	if (!rc)
-		rc = rival_pass(s->rival[many], 0, &ps, s->err);
-	if (!rc)
-		v->pass_ps[i] = ps;
-	return rc;
+	rc = rival_turn(s->rival[many], &ps, s->err);
+	if (rc)
+		return rc;
+	v->turn_ps[i] = ps;
+	v->passes += REPLAY_PASSES;
+	return 0;
 }
 
 static int by_value(const void *a, const void *b)
@@ -155,16 +177,16 @@ static double median(double *x, uint32_t nr)
 	return nr % 2 ? x[nr / 2] : (x[nr / 2 - 1] + x[nr / 2]) / 2.0;
 }
 
-/* Median over the rounds of how often a's rate is b's. */
+/* Median over the turns of how often a's rate is b's. */
 static double ratio(const struct show *s, int a, int b, double *tmp)
 {
-	const uint64_t *pa = s->res->speed[a].pass_ps;
-	const uint64_t *pb = s->res->speed[b].pass_ps;
+	const struct replay_speed *va = &s->res->speed[a];
+	const struct replay_speed *vb = &s->res->speed[b];
 
-	if (!pa || !pb)
+	if (!va->turn_ps || !vb->turn_ps)
 		return 0.0;
 	for (uint32_t i = 0; i < s->opts->repeat; i++)
-		tmp[i] = pa[i] ? (double)pb[i] / (double)pa[i] : 0.0;
+		tmp[i] = replay_ratio(va, va->turn_ps[i], vb, vb->turn_ps[i]);
 	return median(tmp, s->opts->repeat);
 }
 
@@ -172,13 +194,13 @@ static void evaluate(struct show *s, int who, double *tmp)
 {
 	struct replay_speed *v = &s->res->speed[who];
 
-	if (!v->pass_ps)
+	if (!v->turn_ps)
 		return;
-	v->best_ps = v->pass_ps[0];
+	v->best_ps = v->turn_ps[0];
 	for (uint32_t i = 0; i < s->opts->repeat; i++) {
-		if (v->pass_ps[i] < v->best_ps)
-			v->best_ps = v->pass_ps[i];
-		tmp[i] = (double)v->pass_ps[i];
+		if (v->turn_ps[i] < v->best_ps)
+			v->best_ps = v->turn_ps[i];
+		tmp[i] = (double)v->turn_ps[i];
 	}
 	v->median_ps = (uint64_t)median(tmp, s->opts->repeat);
 }
@@ -194,16 +216,17 @@ static int conclude(struct show *s)
 		evaluate(s, who, tmp);
 	res->scaling = ratio(s, REPLAY_MANY, REPLAY_ONE, tmp);
 	res->apart = ratio(s, REPLAY_APART, REPLAY_ONE, tmp);
-	for (int many = 0; many < 2; many++) {
-		struct machine *m = &s->machine[many];
-		struct replay_speed *v = &res->speed[many];
+	for (int who = 0; who < MACHINES; who++) {
+		struct machine *m = &s->machine[who];
+		struct replay_speed *v = &res->speed[who];
 
 		for (uint32_t i = 0; v->lanes && i < m->nr; i++)
 			hist_merge(&v->pair, &m->player[i]->pair);
+	}
+	for (int many = 0; many < 2; many++)
 		if (s->rival[many])
 			rival_blocks(s->rival[many],
 			             &res->speed[REPLAY_WAY_ONE + many].pair);
-	}
 	res->against[0] = ratio(s, REPLAY_ONE, REPLAY_WAY_ONE, tmp);
 	res->against[1] = ratio(s, REPLAY_MANY, REPLAY_WAY_MANY, tmp);
 	free(tmp);
@@ -212,16 +235,16 @@ static int conclude(struct show *s)
 
 static int enlist_all(struct show *s)
 {
-	int rc = enlist(s, REPLAY_ONE, 1);
+	int rc = enlist(s, REPLAY_ONE, 0);
 
-	if (!rc && s->machine[1].nr)
-		rc = enlist(s, REPLAY_MANY, s->machine[1].nr);
-	if (!rc && s->machine[1].nr)
-		rc = enlist(s, REPLAY_APART, s->machine[1].nr);
+	if (!rc && s->on[REPLAY_MANY])
+		rc = enlist(s, REPLAY_MANY, 1);
+	if (!rc && s->on[REPLAY_APART])
+		rc = enlist(s, REPLAY_APART, 1);
 	if (!rc && s->rival[0])
-		rc = enlist(s, REPLAY_WAY_ONE, 1);
+		rc = enlist(s, REPLAY_WAY_ONE, 0);
 	if (!rc && s->rival[1])
-		rc = enlist(s, REPLAY_WAY_MANY, s->machine[1].nr);
+		rc = enlist(s, REPLAY_WAY_MANY, 1);
 	return rc;
 }
 
@@ -236,7 +259,7 @@ static int timed(struct show *s)
 		if (!rc)
 			rc = turn(s, REPLAY_APART, i);
 		for (int many = 0; many < 2 && !rc; many++)
-			rc = rival_turn(s, many, i);
+			rc = way_turn(s, many, i);
 	}
 	return rc ? rc : conclude(s);
 }
@@ -258,9 +281,10 @@ static int dismiss(struct show *s, int quiet)
 		rival_close(s->rival[many]);
 	for (int many = 0; many < 2; many++)
 		replay_deal_free(&s->deal[many]);
+	plan_free(&s->copies);
 	for (int who = 0; who < REPLAY_PLAYERS; who++) {
-		free(s->res->speed[who].pass_ps);
-		s->res->speed[who].pass_ps = NULL;
+		free(s->res->speed[who].turn_ps);
+		s->res->speed[who].turn_ps = NULL;
 	}
 	team_close(s->team);
 	return quiet ? 0 : rc;
@@ -270,11 +294,7 @@ int replay_run(const char *name, const struct plan *plan,
                const struct replay_opts *opts, struct replay_result *ret,
                struct trace_error *err)
 {
-	struct show s = {.name = name,
-	                 .plan = plan,
-	                 .opts = opts,
-	                 .res = ret,
-	                 .err = err};
+	struct show s = {.name = name, .opts = opts, .res = ret, .err = err};
 	int rc, off;
 
 	memset(ret, 0, sizeof(*ret));
@@ -284,7 +304,9 @@ int replay_run(const char *name, const struct plan *plan,
 		                  "%s: no thread for a lane: take "
 		                  "fewer --lanes",
 		                  name);
-	rc = prepare(&s, 0);
+	rc = write_plans(&s, plan);
+	if (!rc)
+		rc = prepare(&s, 0);
 	if (!rc && opts->lanes > 1)
 		rc = prepare(&s, 1);
 	if (!rc && opts->lanes > 1 && !ret->divergence)

@@ -12,6 +12,15 @@
 
 #include <sluice/domain.h>
 
+/* Timed passes of a turn. They follow each other, and a pass that is not
+ * counted, without a sleep: threads that have slept before each pass look
+ * slower than lanes that poll are. The one that is not counted warms tables,
+ * caches and processors, as the drivers' first requests did before the
+ * recording: whose turn it was before must make no difference. */
+#define REPLAY_PASSES 8u
+/* All of a turn, the first of which is not counted. */
+#define REPLAY_ROUNDS (1u + REPLAY_PASSES)
+
 enum replay_check { REPLAY_CHECK_EACH, REPLAY_CHECK_END };
 
 /* What may overtake what on a lane. */
@@ -31,7 +40,7 @@ struct replay_opts {
 	enum replay_dealing deal;
 	enum replay_order order;
 	uint32_t poll;             /* events between two polls */
-	uint32_t repeat;           /* timed passes */
+	uint32_t repeat;           /* turns */
 	uint32_t block;            /* events between two readings of the time */
 	uint32_t lanes;            /* 1: no scaling */
 	uint32_t copies;           /* devices that replay the trace at a time */
@@ -42,7 +51,7 @@ struct replay_opts {
 /* Who played, by how many lanes. */
 enum replay_player {
 	REPLAY_ONE,
-	REPLAY_MANY,
+	REPLAY_MANY,  /* REPLAY_DEAL_COPIES: each a copy, one lane plays one */
 	REPLAY_APART, /* as many, each with domains of its own */
 	REPLAY_WAY_ONE,
 	REPLAY_WAY_MANY,
@@ -51,13 +60,15 @@ enum replay_player {
 
 struct replay_speed {
 	uint32_t lanes; /* 0: did not play */
-	/* Of a pass, from the first lane's start to the last lane's end. */
+	/* Of a pass, from the first lane's start to the last lane's end: the
+	 * mean of a turn's passes is a sample. */
 	uint64_t best_ps, median_ps;
 	uint64_t events;  /* of a pass */
-	uint64_t waits;   /* maps that had to wait for a ticket, all passes */
+	uint64_t passes;  /* timed, in all turns; the next three are theirs */
+	uint64_t waits;   /* maps that had to wait for a ticket */
 	uint64_t polls;   /* spent on that */
 	struct hist pair; /* ps of a lane for one map and one unmap, by block */
-	uint64_t *pass_ps; /* while it runs */
+	uint64_t *turn_ps; /* samples, while it runs */
 };
 
 struct replay_result {
@@ -67,14 +78,24 @@ struct replay_result {
 	/* Of one pass, the checked one with all lanes. */
 	uint64_t kernel_calls, invalidations, completions;
 	struct replay_speed speed[REPLAY_PLAYERS];
-	/* Medians over the passes of rate over rate, each of two passes that
-	 * ran one after the other; 0 when not measured. */
+	/* Medians over the turns of rate over rate, each of two turns of the
+	 * same round; 0 when not measured. */
 	double scaling;    /* many lanes to one */
 	double apart;      /* many lanes apart to one: what the machine gives */
 	double against[2]; /* engine to way, by one lane and by many */
 	/* How the trace was dealt. */
 	uint64_t chains, largest, fullest, events;
 };
+
+/* How often a's rate is b's, when a pass took so long: events may differ. */
+static inline double replay_ratio(const struct replay_speed *a, uint64_t a_ps,
+                                  const struct replay_speed *b, uint64_t b_ps)
+{
+	double a_took = (double)a_ps * (double)b->events;
+	double b_took = (double)b_ps * (double)a->events;
+
+	return a_took > 0.0 ? b_took / a_took : 0.0;
+}
 
 /* The player whose times are the result's. */
 static inline const struct replay_speed *replay_speed(

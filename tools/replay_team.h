@@ -25,7 +25,8 @@ void team_run(struct team *t, team_job *job, void *ctx);
 void team_close(struct team *t);
 
 /* A place where nr threads wait for each other without sleeping, so that they
- * leave it together. Zeroes are one that nobody has reached. */
+ * leave it together. Zeroes are one that nobody has reached. Who meets there
+ * for the k-th time waits for k * nr arrivals. */
 struct meeting {
 	_Alignas(128) atomic_uint here;
 };
@@ -36,6 +37,20 @@ void meeting_arrive(struct meeting *m);
 int meeting_full(struct meeting *m, uint32_t nr);
 /* Arrives and waits for the others. */
 void meeting_wait(struct meeting *m, uint32_t nr);
+
+/* When a thread did what it was timed for, in ticks. */
+struct stint {
+	uint64_t begin, end;
+};
+
+/* From the first one's begin to the last one's end. */
+static inline struct stint stint_join(struct stint a, struct stint b)
+{
+	return (struct stint){
+	        .begin = a.begin < b.begin ? a.begin : b.begin,
+	        .end = a.end > b.end ? a.end : b.end,
+	};
+}
 
 /* A pause in a loop that waits for another thread: n counts the rounds, and
  * after many the processor is offered to whoever else needs it. */

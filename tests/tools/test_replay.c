@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Dealing a trace to lanes, and the checks of a replay. The checks are put to
- * the test by an engine that lies: the linker puts the two calls below between
- * the replay and the engine, and what they do wrong must be found, by one lane
- * and by several.
+ * The checks of a replay and its turns. The checks are put to the test by an
+ * engine that lies: the linker puts the two calls below between the replay and
+ * the engine, and what they do wrong must be found, by one lane and by several.
  */
-#include "tools/replay_deal.h"
 #include "tools/replay_run.h"
 #include "tools/replay_team.h"
 
@@ -15,7 +13,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <setjmp.h>
@@ -24,12 +21,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#define PAGE UINT64_C(4096)
+#include "tests/tools/hand_plan.h"
 
-/* The lies. Set while no lane runs. */
+/* The lies. Set while no lane runs; the last is its owner's. */
 static uint64_t wrong_oa_at = UINT64_MAX;   /* maps this IOVA elsewhere */
 static uint64_t not_unmapped = UINT64_MAX;  /* unmaps its neighbour instead */
 static uint64_t mapped_beside = UINT64_MAX; /* and maps the page behind, too */
+static uint64_t refused = UINT64_MAX;       /* not mapped any more ... */
+static unsigned until_refused;              /* ... after so many times */
 
 int __real_sluice_map(struct sluice_view *view,
                       const struct sluice_map_req *req, sluice_iova_t *iova);
@@ -46,12 +45,18 @@ int __wrap_sluice_map(struct sluice_view *view,
                       const struct sluice_map_req *req, sluice_iova_t *iova)
 {
 	struct sluice_map_req r = *req;
+	int rc;
 
+	if (*iova == refused && until_refused == 0)
+		return -EIO;
 	if (*iova == wrong_oa_at)
 		r.va += PAGE;
 	if (*iova == mapped_beside)
 		r.len += PAGE;
-	return __real_sluice_map(view, &r, iova);
+	rc = __real_sluice_map(view, &r, iova);
+	if (rc >= 0 && *iova == refused)
+		until_refused--;
+	return rc;
 }
 
 int __wrap_sluice_unmap(struct sluice_view *view, sluice_iova_t iova,
@@ -65,183 +70,8 @@ int __wrap_sluice_unmap(struct sluice_view *view, sluice_iova_t iova,
 	return __real_sluice_unmap(view, iova, len, cookie, ret_ticket);
 }
 
-/* A plan by hand. */
-static struct plan plan;
-
-static void act(enum trace_op op, uint16_t domain, uint64_t page,
-                uint64_t pages)
-{
-	struct plan_action *a;
-
-	plan.act = realloc(plan.act, (plan.nr + 1) * sizeof(*plan.act));
-	assert_non_null(plan.act);
-	a = &plan.act[plan.nr++];
-	*a = (struct plan_action){.iova = page * PAGE,
-	                          .len = pages * PAGE,
-	                          .oa = (page + 0x1000) * PAGE,
-	                          .line = (uint32_t)plan.nr,
-	                          .domain = domain,
-	                          .op = (uint16_t)op};
-	if (plan.nr_domains <= domain)
-		plan.nr_domains = domain + 1u;
-	if (a->iova + a->len - 1 > plan.last_iova)
-		plan.last_iova = a->iova + a->len - 1;
-}
-
-static uint64_t rnd_state = 88172645463325252u;
-
-static uint64_t rnd(uint64_t below)
-{
-	rnd_state ^= rnd_state << 13;
-	rnd_state ^= rnd_state >> 7;
-	rnd_state ^= rnd_state << 17;
-	return rnd_state % below;
-}
-
-/* Each action of the plan is in one part, after what came before it there;
- * what meets is in the same part. */
-static void dealt(const struct replay_deal *d, uint64_t near_pages)
-{
-	size_t at[REPLAY_MAX_LANES] = {0}, sum = 0, fullest = 0;
-
-	for (size_t i = 0; i < plan.nr; i++) {
-		const struct plan_action *a = &plan.act[i];
-		uint32_t p = replay_deal_owner(d, a->domain, a->iova);
-		const struct replay_part *part;
-		const struct replay_step *s;
-
-		assert_true(p < d->nr_parts);
-		part = &d->part[p];
-		assert_true(at[p] < part->nr);
-		s = &part->step[at[p]];
-		assert_int_equal(part->line[at[p]], a->line);
-		assert_int_equal(step_iova(s), a->iova);
-		assert_int_equal(step_domain(s), a->domain);
-		assert_int_equal(step_is_unmap(s), a->op == TRACE_UNMAP);
-		assert_int_equal(s->len, a->len);
-		assert_int_equal(s->oa, a->oa);
-		at[p]++;
-		/* Not only its first page, and its neighbourhood, too. */
-		for (uint64_t x = a->iova & ~(near_pages * PAGE - 1);
-		     x < a->iova + a->len; x += PAGE)
-			assert_int_equal(replay_deal_owner(d, a->domain, x), p);
-	}
-	for (uint32_t p = 0; p < d->nr_parts; p++) {
-		assert_int_equal(at[p], d->part[p].nr);
-		sum += d->part[p].nr;
-		fullest = d->part[p].nr > fullest ? d->part[p].nr : fullest;
-	}
-	assert_int_equal(sum, plan.nr);
-	assert_int_equal(fullest, d->fullest);
-}
-
-/* The steps of a chain follow each other through next, all of them. */
-static void linked(const struct replay_part *part)
-{
-	for (size_t i = 0; i < part->nr; i++) {
-		size_t k = i + 1;
-
-		while (k < part->nr && part->chain[k] != part->chain[i])
-			k++;
-		assert_int_equal(part->next[i], k);
-	}
-}
-
-static void dealing(void **state)
-{
-	(void)state;
-	for (int round = 0; round < 200; round++) {
-		uint32_t parts = 1 + (uint32_t)rnd(7);
-		enum replay_dealing how =
-		        rnd(2) ? REPLAY_DEAL_RANGES : REPLAY_DEAL_CHAINS;
-		struct replay_deal d;
-
-		for (uint64_t i = rnd(400); i > 0; i--)
-			act(rnd(2) ? TRACE_MAP : TRACE_UNMAP, (uint16_t)rnd(3),
-			    rnd(600), 1 + rnd(4));
-		assert_int_equal(replay_deal(&plan, parts, how, &d), 0);
-		assert_int_equal(d.nr_parts, parts);
-		dealt(&d, how == REPLAY_DEAL_RANGES ? 16 : 1);
-		for (uint32_t p = 0; p < parts; p++)
-			linked(&d.part[p]);
-		replay_deal_free(&d);
-		plan_free(&plan);
-	}
-}
-
-/* Chains are counted as ranges overlap, not as they touch. */
-static void chains(void **state)
-{
-	struct replay_deal d;
-
-	(void)state;
-	act(TRACE_MAP, 0, 10, 2);
-	act(TRACE_MAP, 0, 12, 2); /* touches, does not overlap */
-	act(TRACE_MAP, 1, 10, 2); /* another domain */
-	act(TRACE_UNMAP, 0, 11, 1);
-	assert_int_equal(replay_deal(&plan, 3, REPLAY_DEAL_CHAINS, &d), 0);
-	assert_int_equal(d.nr_chains, 3);
-	assert_int_equal(d.largest, 2);
-	assert_int_equal(d.fullest, 2);
-	assert_int_not_equal(replay_deal_owner(&d, 0, 11 * PAGE),
-	                     replay_deal_owner(&d, 0, 12 * PAGE));
-	assert_int_equal(replay_deal_owner(&d, 0, 9 * PAGE), REPLAY_NOBODY);
-	assert_int_equal(replay_deal_owner(&d, 0, 14 * PAGE), REPLAY_NOBODY);
-	assert_int_equal(replay_deal_owner(&d, 2, 10 * PAGE), REPLAY_NOBODY);
-	replay_deal_free(&d);
-	/* One unmap over both makes them one. */
-	act(TRACE_UNMAP, 0, 10, 4);
-	assert_int_equal(replay_deal(&plan, 3, REPLAY_DEAL_CHAINS, &d), 0);
-	assert_int_equal(d.nr_chains, 2);
-	assert_int_equal(d.largest, 4);
-	replay_deal_free(&d);
-	plan_free(&plan);
-}
-
-static void no_action(void **state)
-{
-	struct replay_deal d;
-
-	(void)state;
-	assert_int_equal(replay_deal(&plan, 4, REPLAY_DEAL_RANGES, &d), 0);
-	assert_int_equal(d.nr_chains, 0);
-	assert_int_equal(d.fullest, 0);
-	assert_int_equal(replay_deal_owner(&d, 0, 0), REPLAY_NOBODY);
-	replay_deal_free(&d);
-}
-
-/* Copies do not meet, and take turns. */
-static void copies(void **state)
-{
-	struct replay_deal d;
-	struct plan three;
-
-	(void)state;
-	act(TRACE_MAP, 0, 0, 1);
-	act(TRACE_UNMAP, 0, 0, 1);
-	act(TRACE_MAP, 1, 700, 3);
-	assert_int_equal(replay_copies(&plan, 3, &three), 0);
-	assert_int_equal(three.nr, 9);
-	assert_int_equal(three.nr_domains, 2);
-	for (size_t i = 0; i < three.nr; i++) {
-		const struct plan_action *a = &three.act[i];
-
-		assert_int_equal(a->line, i / 3 + 1);
-		assert_int_equal(a->oa, plan.act[i / 3].oa);
-		assert_true(a->iova + a->len - 1 <= three.last_iova);
-	}
-	assert_int_equal(replay_deal(&three, 3, REPLAY_DEAL_RANGES, &d), 0);
-	assert_int_equal(d.nr_chains, 6);
-	assert_int_equal(d.fullest, 3);
-	replay_deal_free(&d);
-	plan_free(&three);
-	plan.last_iova = (UINT64_C(1) << 57) - 1;
-	assert_int_equal(replay_copies(&plan, 2, &three), -ERANGE);
-	assert_null(three.act);
-	plan_free(&plan);
-}
-
 #define RINGS 64
+#define COPY_PAGES UINT64_C(0x2000) /* the power of two behind them */
 
 static uint64_t ring(uint64_t i)
 {
@@ -259,7 +89,7 @@ static void make_rings(void)
 
 static struct replay_opts opts = {.format = SLUICE_PT_X86_64,
                                   .poll = 200,
-                                  .repeat = 3,
+                                  .repeat = 1,
                                   .block = 128,
                                   .lanes = 1,
                                   .copies = 1};
@@ -280,16 +110,17 @@ static uint32_t several(void)
 	return team_processors() < 4 ? 2 : 4;
 }
 
-static void played(enum replay_player who, uint32_t lanes)
+static void played(enum replay_player who, uint32_t lanes, uint64_t events)
 {
 	const struct replay_speed *v = &res.speed[who];
 
 	assert_int_equal(v->lanes, lanes);
-	assert_int_equal(v->events, plan.nr);
+	assert_int_equal(v->events, events);
+	assert_int_equal(v->passes, opts.repeat * REPLAY_PASSES);
 	assert_true(v->best_ps > 0);
 	assert_true(v->median_ps >= v->best_ps);
 	assert_true(v->pair.count > 0);
-	assert_null(v->pass_ps);
+	assert_null(v->turn_ps);
 }
 
 static void clean(void **state)
@@ -299,21 +130,26 @@ static void clean(void **state)
 
 	(void)state;
 	make_rings();
-	for (int mode = 0; mode < 8; mode++) {
+	for (int mode = 0; mode < 4 * REPLAY_DEALINGS; mode++) {
+		uint32_t copies;
+
+		opts.repeat = mode ? 1 : 3;
 		opts.order = mode & 1 ? REPLAY_ORDER_CHAIN : REPLAY_ORDER_TRACE;
-		opts.deal = mode & 2 ? REPLAY_DEAL_CHAINS : REPLAY_DEAL_RANGES;
-		opts.translate = used[mode / 4];
+		opts.translate = used[mode >> 1 & 1];
+		opts.deal = (enum replay_dealing)(mode >> 2);
+		copies = opts.deal == REPLAY_DEAL_COPIES ? n : 1;
 		opts.against = ways_find("naive");
 		run(n);
 		assert_int_equal(res.divergence, 0);
 		assert_true(res.checks > 4 * plan.nr);
-		assert_int_equal(res.completions, plan.nr / 2);
-		assert_int_equal(res.chains, RINGS);
-		assert_int_equal(res.fullest, plan.nr / n);
-		played(REPLAY_ONE, 1);
-		played(REPLAY_MANY, n);
-		played(REPLAY_WAY_ONE, 1);
-		played(REPLAY_WAY_MANY, n);
+		assert_int_equal(res.completions, copies * plan.nr / 2);
+		assert_int_equal(res.chains, copies * RINGS);
+		assert_int_equal(res.fullest, copies * plan.nr / n);
+		played(REPLAY_ONE, 1, plan.nr);
+		played(REPLAY_MANY, n, copies * plan.nr);
+		played(REPLAY_APART, n, copies * plan.nr);
+		played(REPLAY_WAY_ONE, 1, plan.nr);
+		played(REPLAY_WAY_MANY, n, copies * plan.nr);
 		assert_true(res.scaling > 0.0);
 		assert_true(res.against[0] > 0.0 && res.against[1] > 0.0);
 		/* Each ring is used again while its ticket is out. */
@@ -322,10 +158,42 @@ static void clean(void **state)
 	opts.against = NULL;
 	opts.order = REPLAY_ORDER_TRACE;
 	opts.translate = 0;
-	run(1);
-	played(REPLAY_ONE, 1);
+	run(1); /* REPLAY_DEAL_COPIES: one */
+	played(REPLAY_ONE, 1, plan.nr);
 	assert_int_equal(res.speed[REPLAY_MANY].lanes, 0);
 	assert_true(res.scaling == 0.0);
+	opts.deal = REPLAY_DEAL_RANGES;
+	plan_free(&plan);
+}
+
+/* Events of a over its time, by the same of b. */
+static void rate_over_rate(double ratio, enum replay_player a,
+                           enum replay_player b)
+{
+	const struct replay_speed *va = &res.speed[a], *vb = &res.speed[b];
+	double want = (double)va->events / (double)va->median_ps /
+	              ((double)vb->events / (double)vb->median_ps);
+
+	assert_true(ratio > want * 0.999999 && ratio < want * 1.000001);
+}
+
+/* Who plays more events is not slower for it. One turn: its time is the median.
+ */
+static void rates(void **state)
+{
+	(void)state;
+	make_rings();
+	opts.against = ways_find("naive");
+	for (int how = 0; how < REPLAY_DEALINGS; how++) {
+		opts.deal = (enum replay_dealing)how;
+		run(several());
+		rate_over_rate(res.scaling, REPLAY_MANY, REPLAY_ONE);
+		rate_over_rate(res.apart, REPLAY_APART, REPLAY_ONE);
+		rate_over_rate(res.against[0], REPLAY_ONE, REPLAY_WAY_ONE);
+		rate_over_rate(res.against[1], REPLAY_MANY, REPLAY_WAY_MANY);
+	}
+	opts.against = NULL;
+	opts.deal = REPLAY_DEAL_RANGES;
 	plan_free(&plan);
 }
 
@@ -365,6 +233,25 @@ static void lies(void **state)
 	plan_free(&plan);
 }
 
+/* Of the copies the last, which one lane alone does not play. */
+static void lies_in_a_copy(void **state)
+{
+	uint32_t n = several();
+	uint64_t page = ring(40) + (n - 1) * COPY_PAGES;
+
+	(void)state;
+	make_rings();
+	opts.deal = REPLAY_DEAL_COPIES;
+	wrong_oa_at = page * PAGE;
+	found(n, page, "translates to the wrong address");
+	wrong_oa_at = UINT64_MAX;
+	not_unmapped = page * PAGE;
+	found(n, page, "translates, but must not be mapped");
+	not_unmapped = UINT64_MAX;
+	opts.deal = REPLAY_DEAL_RANGES;
+	plan_free(&plan);
+}
+
 /* Found at the end when nothing is compared on the way. */
 static void lies_at_the_end(void **state)
 {
@@ -381,13 +268,75 @@ static void lies_at_the_end(void **state)
 	plan_free(&plan);
 }
 
+/* How often a ring is mapped: in a pass, and until several lanes are in the
+ * middle of their turn, behind so many passes of one lane. */
+#define RING_MAPS 31u
+#define AMIDST(PASSES) (RING_MAPS * ((PASSES) + 3) + 5)
+
+static void fails(const char *what)
+{
+	struct trace_error err = {""};
+
+	opts.lanes = several();
+	assert_int_equal(replay_run("T", &plan, &opts, &res, &err), -EIO);
+	if (strncmp(err.text, "T:", 2) || !strstr(err.text, what))
+		fail_msg("\"%s\" lacks \"%s\"", err.text, what);
+}
+
+/* A lane that fails in a turn is reported and holds up nobody. */
+static void lane_fails(void **state)
+{
+	(void)state;
+	make_rings();
+	refused = ring(40) * PAGE;
+	for (int mode = 0; mode < 2 * REPLAY_DEALINGS; mode++) {
+		opts.order = mode & 1 ? REPLAY_ORDER_CHAIN : REPLAY_ORDER_TRACE;
+		opts.deal = (enum replay_dealing)(mode >> 1);
+		/* The checked passes come first. */
+		until_refused = AMIDST(2 + REPLAY_ROUNDS);
+		fails("the engine refused this map");
+		assert_int_equal(until_refused, 0);
+	}
+	opts.order = REPLAY_ORDER_TRACE;
+	opts.deal = REPLAY_DEAL_RANGES;
+	refused = UINT64_MAX;
+	plan_free(&plan);
+}
+
+static unsigned until_way_refuses;
+
+static int reluctant_map(void *w, uint64_t iova, uint64_t oa, uint64_t len,
+                         uint32_t prot)
+{
+	if (iova == ring(40) * PAGE && until_way_refuses-- == 0)
+		return -EIO;
+	return ways_find("naive")->map(w, iova, oa, len, prot);
+}
+
+static void way_fails(void **state)
+{
+	struct way reluctant = *ways_find("naive");
+
+	(void)state;
+	make_rings();
+	reluctant.map = reluctant_map;
+	opts.against = &reluctant;
+	until_way_refuses = AMIDST(REPLAY_ROUNDS);
+	fails("refused this event");
+	opts.against = NULL;
+	plan_free(&plan);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(dealing),         cmocka_unit_test(chains),
-	        cmocka_unit_test(no_action),       cmocka_unit_test(copies),
-	        cmocka_unit_test(clean),           cmocka_unit_test(lies),
+	        cmocka_unit_test(clean),
+	        cmocka_unit_test(rates),
+	        cmocka_unit_test(lies),
+	        cmocka_unit_test(lies_in_a_copy),
 	        cmocka_unit_test(lies_at_the_end),
+	        cmocka_unit_test(lane_fails),
+	        cmocka_unit_test(way_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
