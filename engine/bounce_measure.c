@@ -106,8 +106,10 @@ struct lab {
 
 static void lab_close(struct lab *lab)
 {
-	if (lab->view && sluice_drain(lab->lane, UINT64_C(1000000000)))
-		return; /* nobody else is there: cannot be */
+	/* Nobody else is there, so a turn or two of this lane end it, however
+	 * long the machine stands still meanwhile. */
+	if (lab->view && sluice_drain(lab->lane, UINT64_MAX))
+		return; /* not our lane: cannot be */
 	(void)sluice_view_close(lab->view);
 	(void)sluice_lane_close(lab->lane);
 	(void)sluice_domain_destroy(lab->domain);

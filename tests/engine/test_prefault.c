@@ -6,6 +6,7 @@
  */
 #include "tests/engine/krig.h"
 
+#include <errno.h>
 #include <liburing.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,6 +266,9 @@ static void what_is_there_is_left(void **state)
 	(void)state;
 	if (!have_ring())
 		skip();
+	/* The page that is not there is not to come with its neighbours. */
+	if (madvise(mem, 2 * BIG, MADV_NOHUGEPAGE))
+		assert_int_equal(errno, EINVAL); /* no such pages here */
 	memset(mem, 1, BIG);
 	krig_up(&k, NULL, &cfg, 0);
 	before = rings();
