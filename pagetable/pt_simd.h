@@ -9,7 +9,7 @@
  * strays into the range meanwhile reads either the old or the new word: x86
  * CPUs with AVX move aligned pieces of at least 16 bytes whole (Intel SDM
  * vol. 3, 9.1.1 "Guaranteed Atomic Operations"), and a word never crosses one;
- * Arm moves aligned 8-byte elements whole.
+ * Arm moves aligned 8-byte elements whole. Each word is written once.
  * ThreadSanitizer knows only C11, so under it the scalar loops serve.
  */
 #ifndef SLUICE_PAGETABLE_PT_SIMD_H

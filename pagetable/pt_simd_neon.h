@@ -27,10 +27,15 @@ static void fill_neon(au64 *w, unsigned n, uint64_t first, uint64_t step)
 	}
 }
 
+/* A word that is zero may be somebody else's already. A compiler that knows the
+ * value may make a memset() of the loop, which may write a word twice. */
 static void clear_neon(au64 *w, unsigned n)
 {
+	uint64x2_t zero = vdupq_n_u64(0);
+
+	__asm__("" : "+w"(zero));
 	for (unsigned i = 0; i < n; i += 2)
-		vst1q_u64(PAIRS(&w[i]), vdupq_n_u64(0));
+		vst1q_u64(PAIRS(&w[i]), zero);
 }
 
 /* The scans return how many words of whole lines pass. */
