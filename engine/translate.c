@@ -146,8 +146,8 @@ int64_t sluice_translate_call(struct sluice_view *view, sluice_iova_t iova,
 }
 
 /* Translations that are under way together: as many misses of the cache as a
- * core can have. */
-#define GROUP 16u
+ * core can have, and some in store for when the first ones come back. */
+#define GROUP 32u
 
 /* Straight through the tables: 8 bytes a page, where an entry of the IOTLB has
  * 32, and nothing to write. First all words are asked for, then read. */
