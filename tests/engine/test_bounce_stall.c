@@ -15,8 +15,9 @@
 
 #define STALL_S 10
 #define ROUNDS 8
-/* Pages: far less than as many engines have, more than a heap grows by. */
-#define SLACK (ROUNDS * 256u)
+/* Pages: half of the tables of as many engines as measure, and more than a heap
+ * grows by, or an emulator's store of translated code (qemu-user). */
+#define SLACK (ROUNDS * 2048u)
 
 static bool stalling;
 static time_t stalled;
