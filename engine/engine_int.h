@@ -139,9 +139,9 @@ struct view_stats {
 	au64 invalidations, posts, flushes;
 	au64 waiting_since; /* ticks; 0: nothing waits */
 	au64 revived;
-	/* Of one page, not among those above: it was a map, revived. And
-	 * unmaps of such. */
-	au64 pages_revived, pages_unmapped;
+	/* Of one page by the near ways, not among those above: maps, maps that
+	 * were revived, and unmaps. */
+	au64 pages_mapped, pages_revived, pages_unmapped;
 };
 
 #define REFUSED_MAX 16
@@ -346,6 +346,9 @@ static inline bool view_has_room(const struct sluice_view *view)
 /* Does [iova, last] touch an unmap of this view whose ticket has not passed? */
 bool view_is_pending(const struct sluice_view *view, uint64_t iova,
                      uint64_t last);
+/* The same for a map whose IOVA the caller chose. Where nobody translates its
+ * ticket passes here: the map need not wait for the next poll. */
+bool view_must_wait(struct sluice_view *view, uint64_t iova, uint64_t last);
 
 /* ---- map.c, kernel.c ---- */
 struct map_args {

@@ -29,6 +29,14 @@ static always_inline bool iova_hot_take(struct iova_zone_cache *z, uint64_t cls,
 	return true;
 }
 
+/* The same for one page. */
+static always_inline bool iova_hot_page(struct iova_cache *c,
+                                        uint64_t *ret_iova)
+{
+	return likely(c->nr_classes) &&
+	       iova_hot_take(c->any, 0, SLUICE_PAGE_SIZE, ret_iova);
+}
+
 /* iova_alloc() with pages' alignment, in any window. */
 static always_inline int iova_hot_alloc(struct iova_cache *c, uint64_t len,
                                         uint64_t *ret_iova)

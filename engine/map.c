@@ -3,7 +3,7 @@
  * Map and unmap on a lane: validation, IOVA, leaves, and the undo of each step
  * when a later one fails. What a kernel backend adds is in kernel.c.
  */
-#include "engine/iova_hot.h"
+#include "engine/page_near.h"
 #include "engine/revive_near.h"
 
 #include <errno.h>
@@ -69,7 +69,7 @@ static int still_busy(void)
 	                       "has not passed: poll, then try again");
 }
 
-static int check_fixed(const struct sluice_view *view,
+static int check_fixed(struct sluice_view *view,
                        const struct sluice_map_req *req, uint64_t iova,
                        uint64_t len)
 {
@@ -99,7 +99,7 @@ static int check_fixed(const struct sluice_view *view,
 		               "reserve it with sluice_domain_reserve(), or "
 		               "create the domain with "
 		               "SLUICE_DOMAIN_CALLER_IOVA");
-	if (view->passed != view->tail && view_is_pending(view, iova, last))
+	if (view_must_wait(view, iova, last))
 		return still_busy();
 	return 0;
 }
@@ -298,68 +298,12 @@ static int map_one_soft(struct sluice_view *view,
 	rc = choose_iova(view, req, req->len, req->va, &at);
 	if (unlikely(rc))
 		return rc;
+	view_look(view);
 	rc = map_far(view, at, req->va, req->len, req->prot);
 	if (unlikely(rc)) {
 		if (!(req->flags & SLUICE_MAP_FIXED))
 			iova_free(view->iova, at, req->len);
 		return map_error(rc);
-	}
-	ctr_add(&view->st.maps, 1);
-	ctr_add(&view->st.map_bytes, req->len);
-	*iova = at;
-	return 0;
-}
-
-#define MAP_FAR 1 /* nothing was done: the long way knows more */
-
-/* A place that the caller chose, where there is no allocator: 0, MAP_FAR or
- * -EBUSY. */
-static always_inline int near_fixed(const struct sluice_view *view,
-                                    uint64_t iova, uint64_t last)
-{
-	const struct sluice_domain *domain = view->domain;
-
-	if (view->iova || !aligned_lg2(iova, SLUICE_PAGE_LG2) || iova >= last ||
-	    iova < ld_rlx(&domain->first) || last > ld_rlx(&domain->last))
-		return MAP_FAR;
-	if (view->passed != view->tail &&
-	    !pend_filter_clear(view, iova, last) &&
-	    view_is_pending(view, iova, last))
-		return -EBUSY;
-	return 0;
-}
-
-/* The most common of all: a few pages whose table is remembered. 0, MAP_FAR,
- * or -EBUSY without a message. */
-static always_inline int map_near(struct sluice_view *view,
-                                  const struct sluice_map_req *req,
-                                  sluice_iova_t *iova)
-{
-	uint64_t nr = req->len >> SLUICE_PAGE_LG2;
-	bool fixed = req->flags == SLUICE_MAP_FIXED;
-	uint64_t at = *iova;
-	int rc;
-
-	if (nr - 1 >= NEAR_PAGES ||
-	    !aligned_lg2(req->va | req->len, SLUICE_PAGE_LG2) ||
-	    req->prot - 1 >= SLUICE_RW || (req->align_lg2 | req->reserved) ||
-	    !view->lane->online || lane_check(view->lane))
-		return MAP_FAR;
-	if (fixed) {
-		rc = near_fixed(view, at, at + req->len - 1);
-		if (unlikely(rc))
-			return rc;
-	} else if (req->flags || !view->iova ||
-	           iova_hot_alloc(view->iova, req->len, &at)) {
-		return MAP_FAR;
-	}
-	view_look(view);
-	if (unlikely(!near_block(at, req->len) ||
-	             !pt_near_map(&view->near, at, req->va, (unsigned)nr,
-	                          req->prot))) {
-		if (!fixed)
-			iova_free(view->iova, at, req->len);
-		return MAP_FAR;
 	}
 	ctr_add(&view->st.maps, 1);
 	ctr_add(&view->st.map_bytes, req->len);
@@ -397,18 +341,52 @@ static noinline int map_any(struct sluice_view *view,
 	return rc;
 }
 
-static noinline int map_plain(struct sluice_view *view,
+/* Of pages that have an IOVA, but no table that is remembered. */
+static noinline int map_with_walk(struct sluice_view *view,
+                                  const struct sluice_map_req *req,
+                                  sluice_iova_t *iova, uint64_t at)
+{
+	iova_free(view->iova, at, req->len);
+	return map_any(view, req, iova);
+}
+
+/* Of pages of which one may wait for its ticket. */
+static noinline int map_after_ticket(struct sluice_view *view,
+                                     const struct sluice_map_req *req,
+                                     sluice_iova_t *iova)
+{
+	if (view_must_wait(view, *iova, *iova + req->len - 1)) {
+		ctr_add(&view->st.map_failures, 1);
+		return still_busy();
+	}
+	return pages_map(view, req, *iova) ? 0 : map_any(view, req, iova);
+}
+
+/* A few pages: as map_page(). */
+static noinline int map_pages(struct sluice_view *view,
                               const struct sluice_map_req *req,
                               sluice_iova_t *iova)
 {
-	int rc = map_near(view, req, iova);
+	uint64_t at = *iova;
 
-	if (likely(rc == 0))
-		return 0;
-	if (rc == MAP_FAR)
+	if (unlikely(pages_unlike(req)) || lane_check(view->lane))
 		return map_any(view, req, iova);
-	ctr_add(&view->st.map_failures, 1);
-	return still_busy();
+	if (req->flags == SLUICE_MAP_FIXED) {
+		if (unlikely(!pages_fixed(view, at, req->len)))
+			return map_any(view, req, iova);
+		if (unlikely(!pend_filter_clear(view, at,
+		                                req->len >> SLUICE_PAGE_LG2)))
+			return map_after_ticket(view, req, iova);
+		if (likely(pages_map(view, req, at)))
+			return 0;
+		return map_any(view, req, iova);
+	}
+	if (unlikely(req->flags) || unlikely(!pages_take(view, req->len, &at)))
+		return map_any(view, req, iova);
+	if (unlikely(!pages_map(view, req, at)))
+		return map_with_walk(view, req, iova, at);
+	*iova = at;
+	return 0;
 }
 
 static noinline int map_other(struct sluice_view *view,
@@ -420,12 +398,38 @@ static noinline int map_other(struct sluice_view *view,
 	return map_any(view, req, iova);
 }
 
-/* Calls nothing that comes back: a page that is revived needs no frame. */
+/* Call nothing that comes back: a page whose table is remembered, or that is
+ * revived, needs no frame. */
+static always_inline int map_page(struct sluice_view *view,
+                                  const struct sluice_map_req *req,
+                                  sluice_iova_t *iova)
+{
+	uint64_t at = *iova;
+
+	if (unlikely(page_unlike(req)) || lane_check(view->lane))
+		return map_pages(view, req, iova);
+	if (req->flags == SLUICE_MAP_FIXED) {
+		if (unlikely(!page_fixed(view, at)))
+			return map_pages(view, req, iova);
+		if (unlikely(!pend_filter_clear(view, at, 1)))
+			return map_after_ticket(view, req, iova);
+		if (likely(page_map(view, req, at)))
+			return 0;
+		return map_any(view, req, iova);
+	}
+	if (unlikely(req->flags) || unlikely(!page_take(view, &at)))
+		return map_any(view, req, iova);
+	if (unlikely(!page_map(view, req, at)))
+		return map_with_walk(view, req, iova, at);
+	*iova = at;
+	return 0;
+}
+
 int sluice_map(struct sluice_view *view, const struct sluice_map_req *req,
                sluice_iova_t *iova)
 {
 	if (likely(view->plain))
-		return map_plain(view, req, iova);
+		return map_page(view, req, iova);
 	if (likely(view->revive) && revive_page_map(view, req, iova))
 		return 0;
 	return map_other(view, req, iova);

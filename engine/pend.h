@@ -18,31 +18,31 @@ static inline bool near_block(uint64_t iova, uint64_t len)
 }
 
 /* Keeps the ticket of an unmap, the newest, for view_is_pending(). */
-void pend_filter_add_many(struct sluice_view *view, uint64_t iova,
-                          uint64_t len);
-
 static inline void pend_filter_add(struct sluice_view *view, uint64_t iova,
-                                   uint64_t len)
+                                   uint64_t nr)
 {
 	uint64_t page = iova >> SLUICE_PAGE_LG2;
 
-	if (likely(len == SLUICE_PAGE_SIZE))
-		view->filter.last[page % FILTER_SLOTS] = view->tail;
-	else
-		pend_filter_add_many(view, iova, len);
+	if (unlikely(nr > FILTER_MAX_PAGES)) {
+		view->filter.large = view->tail;
+		return;
+	}
+	for (uint64_t i = 0; i < nr; i++)
+		view->filter.last[(page + i) % FILTER_SLOTS] = view->tail;
 }
 
-/* True: a domain without allocator, and this page does not wait for its
- * ticket. False says nothing. */
+/* True: on a domain without allocator, none of these pages, FILTER_MAX_PAGES at
+ * most, waits for its ticket. False says nothing. */
 static inline bool pend_filter_clear(const struct sluice_view *view,
-                                     uint64_t iova, uint64_t last)
+                                     uint64_t iova, uint64_t nr)
 {
 	const struct pend_filter *f = &view->filter;
+	uint64_t page = iova >> SLUICE_PAGE_LG2, passed = view->passed;
 
-	return last - iova < SLUICE_PAGE_SIZE &&
-	       f->last[(iova >> SLUICE_PAGE_LG2) % FILTER_SLOTS] <=
-	               view->passed &&
-	       f->large <= view->passed;
+	for (uint64_t i = 0; i < nr; i++)
+		if (f->last[(page + i) % FILTER_SLOTS] > passed)
+			return false;
+	return f->large <= passed;
 }
 
 /* Adds a record to the batch that cannot be joined to the last one. */
@@ -86,6 +86,28 @@ static inline bool view_note_next(struct sluice_view *view, uint64_t first,
 	return true;
 }
 
+/* The same where there is no VA side, and also before or behind the last
+ * record. False: the batch is empty or full. */
+static inline bool view_note_soft(struct sluice_view *view, uint64_t first,
+                                  uint64_t last)
+{
+	uint32_t n = view->nr_batch;
+	struct invlog_rec *prev;
+
+	if (unlikely(n - 1 >= INVLOG_BATCH - 1))
+		return false;
+	prev = &view->batch[n - 1];
+	if (prev->last + 1 == first) {
+		prev->last = last;
+	} else if (last + 1 == prev->first) {
+		prev->first = first;
+	} else {
+		prev[1] = (struct invlog_rec){first, last};
+		view->nr_batch = n + 1;
+	}
+	return true;
+}
+
 /* view_queue() for one mapping on a view with an allocator. */
 static inline void view_queue_own(struct sluice_view *view, uint64_t iova,
                                   uint64_t len, uint64_t cookie)
@@ -98,6 +120,16 @@ static inline void view_queue_own(struct sluice_view *view, uint64_t iova,
 	p->ticks = view->lane->now;
 	p->how = view->how_new;
 	view->pend_bytes += len;
+}
+
+/* view_queue() for nr pages on a plain view. */
+static inline void view_queue_pages(struct sluice_view *view, uint64_t iova,
+                                    uint64_t nr, uint64_t cookie)
+{
+	view_queue_own(view, iova, nr << SLUICE_PAGE_LG2, cookie);
+	/* Where there is an allocator nobody asks; it is as quick as to look
+	 * whether there is. */
+	pend_filter_add(view, iova, nr);
 }
 
 /* Queues [iova, iova + len), of which the batch has a record, for its ticket.
@@ -115,7 +147,7 @@ static inline void view_queue(struct sluice_view *view, uint64_t iova,
 	p->flags = flags;
 	p->state = PEND_WAITS;
 	if (unlikely(!view->iova))
-		pend_filter_add(view, iova, len);
+		pend_filter_add(view, iova, len >> SLUICE_PAGE_LG2);
 	view->pend_bytes += len;
 }
 

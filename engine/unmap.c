@@ -2,6 +2,7 @@
 /*
  * Unmap on a lane: the leaves go at once, everything else is queued.
  */
+#include "engine/page_near.h"
 #include "engine/revive_near.h"
 
 #include <errno.h>
@@ -98,6 +99,36 @@ static int check_unmap(const struct sluice_view *view, uint64_t iova,
 	return 0;
 }
 
+/* What was unmapped is queued for its ticket. */
+static always_inline int unmapped(struct sluice_view *view, uint64_t len,
+                                  struct sluice_ticket *ret_ticket)
+{
+	ctr_add(&view->st.unmaps, 1);
+	ctr_add(&view->st.unmap_bytes, len);
+	if (ret_ticket)
+		ret_ticket->seq = view->tail;
+	return view->lazy ? 0 : 1;
+}
+
+/* The same for a page: one counter for both. */
+static always_inline int page_unmapped(struct sluice_view *view,
+                                       struct sluice_ticket *ret_ticket)
+{
+	ctr_add(&view->st.pages_unmapped, 1);
+	if (ret_ticket)
+		ret_ticket->seq = view->tail;
+	return view->lazy ? 0 : 1;
+}
+
+/* For what is gone from the tables, with a record of its own. */
+static noinline int retire(struct sluice_view *view, sluice_iova_t iova,
+                           uint64_t len, uint64_t cookie,
+                           struct sluice_ticket *ret_ticket)
+{
+	view_retire(view, iova, len, cookie, view->lazy ? 0 : PEND_NOTIFY);
+	return unmapped(view, len, ret_ticket);
+}
+
 static noinline int unmap_any(struct sluice_view *view, sluice_iova_t iova,
                               uint64_t len, uint64_t cookie,
                               struct sluice_ticket *ret_ticket)
@@ -120,60 +151,20 @@ static noinline int unmap_any(struct sluice_view *view, sluice_iova_t iova,
 	/* No return from here: the leaves are gone. */
 	if (view->hot.filled && tlb_drop(&view->hot, iova, last))
 		ctr_add(&view->st.flushes, 1);
-	view_retire(view, iova, len, cookie, view->lazy ? 0 : PEND_NOTIFY);
-	ctr_add(&view->st.unmaps, 1);
-	ctr_add(&view->st.unmap_bytes, len);
-	if (ret_ticket)
-		ret_ticket->seq = view->tail;
-	return view->lazy ? 0 : 1;
+	return retire(view, iova, len, cookie, ret_ticket);
 }
 
-/* The counterpart of map_near(). */
-static always_inline bool unmap_near(struct sluice_view *view, uint64_t iova,
-                                     uint64_t len)
-{
-	uint64_t nr = len >> SLUICE_PAGE_LG2;
-
-	if (nr - 1 >= NEAR_PAGES || !aligned_lg2(iova | len, SLUICE_PAGE_LG2) ||
-	    !view->lane->online || lane_check(view->lane) ||
-	    unlikely(!view_has_room(view)))
-		return false;
-	view_look(view);
-	if (unlikely(!near_block(iova, len)) ||
-	    unlikely(!pt_near_unmap(&view->near, iova, (unsigned)nr)))
-		return false;
-	if (view->hot.filled)
-		for (uint64_t i = 0; i < nr; i++)
-			tlb_drop_page(&view->hot,
-			              iova + (i << SLUICE_PAGE_LG2));
-	return true;
-}
-
-static noinline int unmap_plain(struct sluice_view *view, sluice_iova_t iova,
+/* A few pages of a plain view. */
+static noinline int unmap_pages(struct sluice_view *view, sluice_iova_t iova,
                                 uint64_t len, uint64_t cookie,
                                 struct sluice_ticket *ret_ticket)
 {
-	if (!unmap_near(view, iova, len))
+	if (unlikely(!pages_unmap(view, iova, len)))
 		return unmap_any(view, iova, len, cookie, ret_ticket);
-	view_retire(view, iova, len, cookie, view->lazy ? 0 : PEND_NOTIFY);
-	ctr_add(&view->st.unmaps, 1);
-	ctr_add(&view->st.unmap_bytes, len);
-	if (ret_ticket)
-		ret_ticket->seq = view->tail;
-	return view->lazy ? 0 : 1;
-}
-
-/* For a page that is gone, with a record of its own. */
-static noinline int retire_page(struct sluice_view *view, sluice_iova_t iova,
-                                uint64_t cookie,
-                                struct sluice_ticket *ret_ticket)
-{
-	view_retire(view, iova, SLUICE_PAGE_SIZE, cookie,
-	            view->lazy ? 0 : PEND_NOTIFY);
-	ctr_add(&view->st.pages_unmapped, 1);
-	if (ret_ticket)
-		ret_ticket->seq = view->tail;
-	return view->lazy ? 0 : 1;
+	if (unlikely(!view_note_soft(view, iova, iova + len - 1)))
+		return retire(view, iova, len, cookie, ret_ticket);
+	view_queue_pages(view, iova, len >> SLUICE_PAGE_LG2, cookie);
+	return unmapped(view, len, ret_ticket);
 }
 
 static noinline int unmap_other(struct sluice_view *view, sluice_iova_t iova,
@@ -182,22 +173,28 @@ static noinline int unmap_other(struct sluice_view *view, sluice_iova_t iova,
 {
 	if (!view->revive || !revive_near_unmap(view, iova, len))
 		return unmap_any(view, iova, len, cookie, ret_ticket);
-	return retire_page(view, iova, cookie, ret_ticket);
+	return retire(view, iova, len, cookie, ret_ticket);
 }
 
-/* Calls nothing that comes back: a page that can be revived needs no frame. */
+/* Calls nothing that comes back: a page whose table is remembered needs no
+ * frame. */
 int sluice_unmap(struct sluice_view *view, sluice_iova_t iova, uint64_t len,
                  uint64_t cookie, struct sluice_ticket *ret_ticket)
 {
-	if (likely(view->plain))
-		return unmap_plain(view, iova, len, cookie, ret_ticket);
+	if (likely(view->plain)) {
+		if (unlikely(!page_unmap(view, iova, len)))
+			return unmap_pages(view, iova, len, cookie, ret_ticket);
+		if (unlikely(!view_note_soft(view, iova,
+		                             iova + SLUICE_PAGE_SIZE - 1)))
+			return retire(view, iova, SLUICE_PAGE_SIZE, cookie,
+			              ret_ticket);
+		view_queue_pages(view, iova, 1, cookie);
+		return page_unmapped(view, ret_ticket);
+	}
 	if (unlikely(!view->revive) || !revive_page_unmap(view, iova, len))
 		return unmap_other(view, iova, len, cookie, ret_ticket);
 	if (!view_note_next(view, iova, iova + SLUICE_PAGE_SIZE - 1))
-		return retire_page(view, iova, cookie, ret_ticket);
+		return retire(view, iova, SLUICE_PAGE_SIZE, cookie, ret_ticket);
 	view_queue_own(view, iova, SLUICE_PAGE_SIZE, cookie);
-	ctr_add(&view->st.pages_unmapped, 1);
-	if (ret_ticket)
-		ret_ticket->seq = view->tail;
-	return view->lazy ? 0 : 1;
+	return page_unmapped(view, ret_ticket);
 }

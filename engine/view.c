@@ -8,6 +8,16 @@
 #include "engine/iova_hot.h"
 #include "engine/pend.h"
 
+static inline struct pend *pend_at(const struct sluice_view *view, uint64_t i)
+{
+	return &view->pend[i & view->pend_mask];
+}
+
+static inline const struct pend *pend_end(const struct sluice_view *view)
+{
+	return view->pend + view->pend_mask + 1;
+}
+
 /* Has nothing of its own under way but maps. */
 static inline bool no_unmaps(const struct sluice_view *view)
 {
@@ -21,40 +31,21 @@ bool view_idle(const struct sluice_view *view)
 	       view->nr_recalled == 0;
 }
 
-void pend_filter_add_many(struct sluice_view *view, uint64_t iova, uint64_t len)
-{
-	struct pend_filter *f = &view->filter;
-	uint64_t page = iova >> SLUICE_PAGE_LG2;
-	uint64_t nr = len >> SLUICE_PAGE_LG2;
-
-	if (unlikely(nr > FILTER_MAX_PAGES)) {
-		f->large = view->tail;
-		return;
-	}
-	for (uint64_t i = 0; i < nr; i++)
-		f->last[(page + i) % FILTER_SLOTS] = view->tail;
-}
-
 /* False: certainly none of these pages waits for its ticket. */
-static bool filter_maybe(const struct sluice_view *view, uint64_t iova,
-                         uint64_t last)
+static bool may_be_pending(const struct sluice_view *view, uint64_t iova,
+                           uint64_t last)
 {
-	const struct pend_filter *f = &view->filter;
-	uint64_t page = iova >> SLUICE_PAGE_LG2;
-	uint64_t nr = (last >> SLUICE_PAGE_LG2) - page + 1;
+	uint64_t nr = (last >> SLUICE_PAGE_LG2) - (iova >> SLUICE_PAGE_LG2) + 1;
 
-	if (view->iova || f->large > view->passed || nr > FILTER_MAX_PAGES)
-		return true;
-	for (uint64_t i = 0; i < nr; i++)
-		if (f->last[(page + i) % FILTER_SLOTS] > view->passed)
-			return true;
-	return false;
+	return view->passed != view->tail &&
+	       (view->iova || nr > FILTER_MAX_PAGES ||
+	        !pend_filter_clear(view, iova, nr));
 }
 
 bool view_is_pending(const struct sluice_view *view, uint64_t iova,
                      uint64_t last)
 {
-	if (!filter_maybe(view, iova, last))
+	if (!may_be_pending(view, iova, last))
 		return false;
 	for (uint64_t i = view->passed; i != view->tail; i++) {
 		const struct pend *p = &view->pend[i & view->pend_mask];
@@ -80,20 +71,22 @@ static uint64_t post(struct sluice_view *view, const struct invlog_rec *rec,
 	return invlog_post(view->log, view->reader, rec, nr);
 }
 
-/* Hands over the batch. */
-void view_post(struct sluice_view *view)
+/* The batch is handed over, with this ticket in the log. */
+static void posted(struct sluice_view *view, uint64_t seq)
 {
-	uint64_t seq;
-
-	if (view->nr_batch == 0)
-		return;
-	seq = post(view, view->batch, view->nr_batch);
 	/* Passed, as all before: nothing need be written down. */
 	if (seq == 0 && view->cleared == view->posted)
 		view->cleared = view->posted = view->tail;
 	for (; view->posted != view->tail; view->posted++)
 		view->pend[view->posted & view->pend_mask].log_seq = seq;
 	view->nr_batch = 0;
+}
+
+/* Hands over the batch. */
+void view_post(struct sluice_view *view)
+{
+	if (view->nr_batch)
+		posted(view, post(view, view->batch, view->nr_batch));
 }
 
 /* At once, and not with the batch: whoever unmaps this range, and owns a page
@@ -197,8 +190,7 @@ static noinline bool end_at_backend(struct sluice_view *view, struct pend *p,
 static uint64_t pass_revived(const struct sluice_view *view, uint64_t i,
                              uint64_t to, uint64_t since, uint64_t *bytes)
 {
-	const struct pend *end = view->pend + view->pend_mask + 1;
-	const struct pend *p = &view->pend[i & view->pend_mask];
+	const struct pend *p = pend_at(view, i), *end = pend_end(view);
 	uint64_t how = view->how_back, sum = 0;
 
 	while (i != to && p->how == how && p->ticks == since) {
@@ -220,12 +212,12 @@ static void end_done(struct sluice_view *view, uint64_t to)
 	uint64_t pages = view->pend_bytes >> SLUICE_PAGE_LG2;
 	uint64_t since = 0, from = view->passed, nr = 0;
 	uint64_t bytes = 0, i = view->passed, n;
+	struct pend *p = pend_at(view, i), *ring = view->pend;
+	const struct pend *end = pend_end(view);
 	bool soft = !view->domain->be;
 
 	view->lane->now = ticks_now();
-	for (; i != to; i++) {
-		struct pend *p = &view->pend[i & view->pend_mask];
-
+	for (; i != to; i++, p = likely(p + 1 != end) ? p + 1 : ring) {
 		if (!soft && p->state != PEND_DONE)
 			break;
 		/* Seldom: a batch has the time of its first. */
@@ -238,6 +230,7 @@ static void end_done(struct sluice_view *view, uint64_t to)
 			n = pass_revived(view, i, to, since, &bytes);
 			if (n != i) {
 				i = n - 1;
+				p = pend_at(view, i);
 				continue;
 			}
 			if (end_at_backend(view, p, i + 1)) {
@@ -333,11 +326,12 @@ static uint32_t emit(struct sluice_view *view, struct sluice_completion *out,
 {
 	/* Lazy ones have no completion. */
 	uint64_t i = drop || view->lazy ? view->passed : view->emitted;
+	const struct pend *p = pend_at(view, i), *end = pend_end(view);
+	const struct pend *ring = view->pend;
+	uint64_t passed = view->passed;
 	uint32_t n = 0;
 
-	for (; i != view->passed; i++) {
-		const struct pend *p = &view->pend[i & view->pend_mask];
-
+	for (; i != passed; i++, p = likely(p + 1 != end) ? p + 1 : ring) {
 		if (!(p->flags & PEND_NOTIFY))
 			continue;
 		if (n == max)
@@ -402,6 +396,24 @@ static noinline uint32_t poll_busy(struct sluice_view *view,
 	return emit(view, out, max, drop);
 }
 
+/* Lets all unmaps pass at once where nobody translates; neither does this
+ * view, whose own translations are over with its next poll only. */
+static void settle(struct sluice_view *view)
+{
+	if (view->domain->be || view->revive || !invlog_quiet(view->log, 0))
+		return;
+	posted(view, 0);
+	advance(view);
+}
+
+bool view_must_wait(struct sluice_view *view, uint64_t iova, uint64_t last)
+{
+	if (!may_be_pending(view, iova, last))
+		return false;
+	settle(view);
+	return view_is_pending(view, iova, last);
+}
+
 uint32_t view_poll(struct sluice_view *view, struct sluice_completion *out,
                    uint32_t max, bool drop)
 {
@@ -423,7 +435,7 @@ void view_stats_add(struct sluice_domain_stats *sum,
                     const struct sluice_view *view)
 {
 	const struct view_stats *st = &view->st;
-	uint64_t since, now, revived, unmapped;
+	uint64_t since, now, mapped, revived, unmapped;
 
 	sum->maps += ld_rlx(&st->maps);
 	sum->map_bytes += ld_rlx(&st->map_bytes);
@@ -436,8 +448,9 @@ void view_stats_add(struct sluice_domain_stats *sum,
 	sum->invalidations += ld_rlx(&st->invalidations);
 	sum->posts += ld_rlx(&st->posts);
 	revived = ld_rlx(&st->pages_revived);
-	sum->maps += revived;
-	sum->map_bytes += revived << SLUICE_PAGE_LG2;
+	mapped = ld_rlx(&st->pages_mapped) + revived;
+	sum->maps += mapped;
+	sum->map_bytes += mapped << SLUICE_PAGE_LG2;
 	sum->revived += ld_rlx(&st->revived) + revived;
 	unmapped = ld_rlx(&st->pages_unmapped);
 	sum->unmaps += unmapped;

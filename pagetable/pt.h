@@ -240,6 +240,36 @@ static always_inline bool pt_near_map(const struct pt_near *near, uint64_t iova,
 	return true;
 }
 
+/* The same for one page; prot is at most SLUICE_RW. */
+static always_inline bool pt_near_map_page(const struct pt_near *near,
+                                           uint64_t iova, uint64_t oa,
+                                           uint32_t prot)
+{
+	uint64_t block = iova >> PT_NEAR_LG2, leaf = near->leaf[prot];
+	const struct pt_near_slot *s = &near->slot[block & near->mask];
+	au64 *slot = &s->table[iova >> SLUICE_PAGE_LG2 & 511];
+
+	if (unlikely(s->key != (block | near->age)) || unlikely(!leaf) ||
+	    unlikely(oa > near->max_oa) || unlikely(ld_rlx(slot)))
+		return false;
+	st_rel(slot, pt_near_order(leaf | oa >> near->shl));
+	return true;
+}
+static always_inline bool pt_near_unmap_page(const struct pt_near *near,
+                                             uint64_t iova)
+{
+	uint64_t block = iova >> PT_NEAR_LG2, w;
+	const struct pt_near_slot *s = &near->slot[block & near->mask];
+	au64 *slot = &s->table[iova >> SLUICE_PAGE_LG2 & 511];
+
+	if (unlikely(s->key != (block | near->age)))
+		return false;
+	w = pt_near_order(ld_rlx(slot));
+	if (unlikely(!w || w & near->larger))
+		return false;
+	st_rlx(slot, 0);
+	return true;
+}
 static always_inline bool pt_near_unmap(const struct pt_near *near,
                                         uint64_t iova, unsigned nr)
 {

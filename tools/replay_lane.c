@@ -81,9 +81,9 @@ static inline int wants_again(int rc)
  * then only. */
 static int too_long(uint32_t round, uint64_t *since)
 {
-	if (round % SPIN_ROUNDS)
+	if (likely(round % SPIN_ROUNDS || round == 0))
 		return 0;
-	if (round == 0) {
+	if (round == SPIN_ROUNDS) {
 		*since = clock_ns();
 		return 0;
 	}
@@ -93,7 +93,7 @@ static int too_long(uint32_t round, uint64_t *since)
 static __attribute__((__noinline__)) int act_again(struct player *p,
                                                    const struct replay_step *s)
 {
-	uint64_t since;
+	uint64_t since = 0;
 	int rc = -EBUSY;
 
 	p->waits++;
@@ -123,7 +123,7 @@ int player_act(struct player *p, const struct replay_step *s)
 
 int player_settle(struct player *p)
 {
-	uint64_t since;
+	uint64_t since = 0;
 
 	for (uint32_t n = 0; p->completions < p->promised; n++) {
 		if (too_long(n, &since))
@@ -184,10 +184,13 @@ static int block(struct player *p, size_t from, size_t to)
 	for (size_t i = from; i < to; i++) {
 		int rc = act(p->view, &req, &step[i]);
 
-		if (unlikely(wants_again(rc)))
-			rc = act_again(p, &step[i]);
-		if (unlikely(rc < 0))
-			return player_failed(p, &step[i], p->part->line[i], rc);
+		if (unlikely(rc < 0)) {
+			if (wants_again(rc))
+				rc = act_again(p, &step[i]);
+			if (rc < 0)
+				return player_failed(p, &step[i],
+				                     p->part->line[i], rc);
+		}
 		promised += (uint64_t)rc;
 		if (translate && use(p, &step[i]))
 			return player_failed(p, &step[i], p->part->line[i],
@@ -281,7 +284,7 @@ static int block_by_chain(struct player *p, size_t from, size_t to)
 /* What still waits when the trace has ended. */
 static int last_ones(struct player *p)
 {
-	uint64_t since;
+	uint64_t since = 0;
 	int rc = 0;
 
 	for (uint32_t n = 0; p->nr_waiting && !rc; n++) {

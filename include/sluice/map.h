@@ -16,7 +16,8 @@ extern "C" {
 /* The caller chooses the IOVA: *iova is read. The range must lie in what
  * sluice_domain_reserve() set aside, or the domain was created with
  * SLUICE_DOMAIN_CALLER_IOVA. It may be used again once the ticket of its last
- * unmap has passed (-EBUSY before, as far as this lane knows). */
+ * unmap has passed (-EBUSY before, as far as this lane knows; on a soft domain
+ * where nobody translates it passes in the call, without a poll). */
 #define SLUICE_MAP_FIXED 0x1u
 /* An IOVA below 4 GiB, for devices with 32-bit DMA. */
 #define SLUICE_MAP_32BIT 0x2u
@@ -125,9 +126,10 @@ SLUICE_API SLUICE_MUST_CHECK int sluice_unmap(struct sluice_view *view,
                                               struct sluice_ticket *ret_ticket);
 
 /* Has the ticket passed? Tickets are per view and pass in order. What is true
- * once stays true. Progress is made by sluice_poll(). The ticket of an unmap
- * that the kernel refused never passes: its completion has the error, and
- * devices may still reach the memory. Thread: lane. */
+ * once stays true. Progress is made by sluice_poll(), and by a sluice_map()
+ * that needs the range (SLUICE_MAP_FIXED). The ticket of an unmap that the
+ * kernel refused never passes: its completion has the error, and devices may
+ * still reach the memory. Thread: lane. */
 SLUICE_API int sluice_ticket_passed(const struct sluice_view *view,
                                     struct sluice_ticket ticket);
 
