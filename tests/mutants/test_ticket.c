@@ -282,24 +282,27 @@ static void two_unmap_and_down(struct two *t)
 	two_down(t);
 }
 
+/* A page, and a few at once. */
 static void map_goes_where_the_table_is_now(void **state)
 {
 	sluice_oa_t oa;
 	struct two t;
 
 	(void)state;
-	two_up_with_a_table(&t);
-	use_table_again(&t);
-	assert_int_equal(map_fixed(&t.r, VA, PAGE, IOVA + 9 * PAGE), 0);
-	assert_int_equal(
-	        sluice_translate(t.view, IOVA + M2 + 9 * PAGE, 1, RW, &oa),
-	        -EFAULT);
-	assert_int_equal(sluice_translate(t.view, IOVA + 9 * PAGE, 1, RW, &oa),
-	                 1);
-	assert_int_equal(oa, VA);
-	assert_int_equal(unmap(&t.r, IOVA + 9 * PAGE, PAGE), 1);
-	settle(&t);
-	two_unmap_and_down(&t);
+	for (uint64_t nr = 1; nr <= 3; nr++) {
+		uint64_t len = nr * PAGE, at = IOVA + 9 * PAGE;
+
+		two_up_with_a_table(&t);
+		use_table_again(&t);
+		assert_int_equal(map_fixed(&t.r, VA, len, at), 0);
+		assert_int_equal(sluice_translate(t.view, at + M2, 1, RW, &oa),
+		                 -EFAULT);
+		assert_int_equal(sluice_translate(t.view, at, 1, RW, &oa), 1);
+		assert_int_equal(oa, VA);
+		assert_int_equal(unmap(&t.r, at, len), 1);
+		settle(&t);
+		two_unmap_and_down(&t);
+	}
 }
 
 /* A lane that was told, and one that came later. */
