@@ -355,6 +355,8 @@ static noinline int map_after_ticket(struct sluice_view *view,
                                      const struct sluice_map_req *req,
                                      sluice_iova_t *iova)
 {
+	if (unlikely(!view->lane->online))
+		return map_any(view, req, iova);
 	if (view_must_wait(view, *iova, *iova + req->len - 1)) {
 		ctr_add(&view->st.map_failures, 1);
 		return still_busy();

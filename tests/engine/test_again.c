@@ -88,11 +88,46 @@ static void fixed_iova_waits_for_another_lane(void **state)
 	rig_down(&r);
 }
 
+/* A lane that is offline is told so, whatever waits. */
+static void fixed_iova_of_a_lane_offline(void **state)
+{
+	struct sluice_lane *other;
+	struct sluice_view *view;
+	struct sluice_ticket t;
+	sluice_oa_t oa;
+	struct rig r;
+
+	(void)state;
+	for (uint64_t nr = 1; nr <= 3; nr++) {
+		rig_up(&r, &caller_iova);
+		assert_int_equal(sluice_lane_open(r.engine, NULL, &other), 0);
+		assert_int_equal(sluice_view_open(other, r.domain, &view), 0);
+		assert_int_equal(map_fixed(&r, M2, nr * PAGE, 0x5000), 0);
+		assert_int_equal(
+		        sluice_translate(view, 0x5000, 1, SLUICE_READ, &oa), 1);
+		assert_int_equal(sluice_unmap(r.view, 0x5000, nr * PAGE, 1, &t),
+		                 1);
+		assert_int_equal(sluice_lane_offline(r.lane), 0);
+		assert_int_equal(map_fixed(&r, M2, nr * PAGE, 0x5000),
+		                 -ENETDOWN);
+		/* Nor does the ticket pass there. */
+		assert_int_equal(sluice_view_close(view), 0);
+		assert_int_equal(map_fixed(&r, M2, nr * PAGE, 0x5000),
+		                 -ENETDOWN);
+		assert_false(sluice_ticket_passed(r.view, t));
+		sluice_lane_online(r.lane);
+		assert_int_equal(map_fixed(&r, M2, nr * PAGE, 0x5000), 0);
+		assert_int_equal(sluice_lane_close(other), 0);
+		rig_down(&r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(fixed_iova_of_nobody_passes),
 	        cmocka_unit_test(fixed_iova_waits_for_another_lane),
+	        cmocka_unit_test(fixed_iova_of_a_lane_offline),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
