@@ -298,7 +298,7 @@ static int map_one_soft(struct sluice_view *view,
 	rc = choose_iova(view, req, req->len, req->va, &at);
 	if (unlikely(rc))
 		return rc;
-	view_look(view);
+	view_look(view); /* so that the next may come the near way */
 	rc = map_far(view, at, req->va, req->len, req->prot);
 	if (unlikely(rc)) {
 		if (!(req->flags & SLUICE_MAP_FIXED))

@@ -247,10 +247,13 @@ static always_inline bool pt_near_map_page(const struct pt_near *near,
 {
 	uint64_t block = iova >> PT_NEAR_LG2, leaf = near->leaf[prot];
 	const struct pt_near_slot *s = &near->slot[block & near->mask];
-	au64 *slot = &s->table[iova >> SLUICE_PAGE_LG2 & 511];
+	au64 *slot;
 
 	if (unlikely(s->key != (block | near->age)) || unlikely(!leaf) ||
-	    unlikely(oa > near->max_oa) || unlikely(ld_rlx(slot)))
+	    unlikely(oa > near->max_oa))
+		return false;
+	slot = &s->table[iova >> SLUICE_PAGE_LG2 & 511];
+	if (unlikely(ld_rlx(slot)))
 		return false;
 	st_rel(slot, pt_near_order(leaf | oa >> near->shl));
 	return true;
@@ -260,10 +263,11 @@ static always_inline bool pt_near_unmap_page(const struct pt_near *near,
 {
 	uint64_t block = iova >> PT_NEAR_LG2, w;
 	const struct pt_near_slot *s = &near->slot[block & near->mask];
-	au64 *slot = &s->table[iova >> SLUICE_PAGE_LG2 & 511];
+	au64 *slot;
 
 	if (unlikely(s->key != (block | near->age)))
 		return false;
+	slot = &s->table[iova >> SLUICE_PAGE_LG2 & 511];
 	w = pt_near_order(ld_rlx(slot));
 	if (unlikely(!w || w & near->larger))
 		return false;
