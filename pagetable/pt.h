@@ -255,6 +255,7 @@ static always_inline bool pt_near_map_page(const struct pt_near *near,
 	slot = &s->table[iova >> SLUICE_PAGE_LG2 & 511];
 	if (unlikely(ld_rlx(slot)))
 		return false;
+	/* Release: as in pt_near_map. */
 	st_rel(slot, pt_near_order(leaf | oa >> near->shl));
 	return true;
 }

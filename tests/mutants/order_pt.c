@@ -47,6 +47,7 @@ static const struct play plays[] = {
         {"large", SLUICE_PT_X86_64, M2, 1, MAP, NOTHING, false},
         {"entry", SLUICE_PT_AMDV1, 16 * PAGE, 1, MAP, NOTHING, false},
         {"near", SLUICE_PT_X86_64, 2 * PAGE, 1, NEAR, NOTHING, false},
+        {"near-page", SLUICE_PT_X86_64, PAGE, 1, NEAR, NOTHING, false},
         {"claim", SLUICE_PT_X86_64, 3 * PAGE, 1, CLAIM, NOTHING, false},
         {"protect", SLUICE_PT_X86_64, 4 * PAGE, 1, MAP, PROTECT, false},
         {"protect-break", SLUICE_PT_ARM_LPAE_S1, 16 * PAGE, 1, MAP, PROTECT,
@@ -186,8 +187,10 @@ static bool map_short(uint64_t round, uint64_t block)
 
 	if (p->way == NEAR)
 		return pt_walk_near(world.pt->pt, &world.near, block, &run) &&
-		       pt_near_map(&world.near, block, oa, (unsigned)pages,
-		                   SLUICE_RW);
+		       (pages == 1 ? pt_near_map_page(&world.near, block, oa,
+		                                      SLUICE_RW)
+		                   : pt_near_map(&world.near, block, oa,
+		                                 (unsigned)pages, SLUICE_RW));
 	if (p->way == WINDOW && pages == 1)
 		return pt_window_set(world.window, block / PAGE, oa, SLUICE_RW);
 	return p->way == WINDOW &&

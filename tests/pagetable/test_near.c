@@ -154,6 +154,32 @@ static void test_shapes(void **state)
 	assert_true(any >= 8);
 }
 
+/* One page, by the ways that are made for it alone. */
+static bool map_page(struct rig *r, uint64_t iova, uint64_t oa, uint32_t prot)
+{
+	return prot < 4 && pt_near_map_page(&r->near, iova, oa, prot);
+}
+
+static bool map_one(struct rig *r, uint64_t iova, uint64_t oa, uint32_t prot)
+{
+	return pt_near_map(&r->near, iova, oa, 1, prot);
+}
+
+static bool unmap_page(struct rig *r, uint64_t iova)
+{
+	return pt_near_unmap_page(&r->near, iova);
+}
+
+static bool unmap_one(struct rig *r, uint64_t iova)
+{
+	return pt_near_unmap(&r->near, iova, 1);
+}
+
+static const struct way {
+	bool (*map)(struct rig *r, uint64_t iova, uint64_t oa, uint32_t prot);
+	bool (*unmap)(struct rig *r, uint64_t iova);
+} ways[] = {{map_one, unmap_one}, {map_page, unmap_page}};
+
 /* What is too large to be a page alone is for the walk. */
 static void test_larger(void **state)
 {
@@ -175,8 +201,10 @@ static void test_larger(void **state)
 		assert_true(walk_near(&r, BASE + PAGE, &run));
 		assert_int_equal(run.last - run.iova + 1, len);
 		assert_false(agrees(&r, BASE + PAGE));
-		assert_false(pt_near_unmap(&r.near, BASE, 1));
-		assert_false(pt_near_map(&r.near, BASE, OA, 1, RW));
+		for (unsigned k = 0; k < NR_OF(ways); k++) {
+			assert_false(ways[k].unmap(&r, BASE));
+			assert_false(ways[k].map(&r, BASE, OA, RW));
+		}
 		rig_close(&r);
 	}
 }
@@ -184,19 +212,20 @@ static void test_larger(void **state)
 static void test_map_unmap(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < 4 * NR_OF(ways); i++) {
+		const struct way *way = &ways[i / 4];
 		static const enum sluice_pt_format formats[] = {
 		        SLUICE_PT_X86_64, SLUICE_PT_VTDSS, SLUICE_PT_RISCV,
 		        SLUICE_PT_ARM_LPAE_S2};
-		struct sluice_pt_config cfg = {.format = formats[i],
+		struct sluice_pt_config cfg = {.format = formats[i % 4],
 		                               .oa_bits = 40};
 		uint64_t max = bit64(40);
 		struct pt_run run;
 		struct rig r;
 
 		rig_open(&r, &cfg);
-		assert_false(pt_near_map(&r.near, BASE, OA, 1, RW));
-		assert_false(pt_near_unmap(&r.near, BASE, 1));
+		assert_false(way->map(&r, BASE, OA, RW));
+		assert_false(way->unmap(&r, BASE));
 		assert_int_equal(pt_map(r.pt, r.pc, BASE, BASE + PAGE - 1, OA,
 		                        RW, &r.freed),
 		                 0);
@@ -205,23 +234,21 @@ static void test_map_unmap(void **state)
 			uint64_t iova = BASE + (1 + prot % 500) * PAGE;
 			bool can = prot && prot < 4 && can_map(&r, prot);
 
-			assert_int_equal(
-			        pt_near_map(&r.near, iova, OA + PAGE, 1, prot),
-			        can);
+			assert_int_equal(way->map(&r, iova, OA + PAGE, prot),
+			                 can);
 			assert_int_equal(pt_walk(r.pt, iova, &run) == 0, can);
 			if (!can)
 				continue;
 			assert_int_equal(run.oa, OA + PAGE);
 			assert_int_equal(run.prot, prot);
-			assert_false(pt_near_map(&r.near, iova, OA, 1, prot));
-			assert_true(pt_near_unmap(&r.near, iova, 1));
-			assert_false(pt_near_unmap(&r.near, iova, 1));
+			assert_false(way->map(&r, iova, OA, prot));
+			assert_true(way->unmap(&r, iova));
+			assert_false(way->unmap(&r, iova));
 		}
-		assert_false(pt_near_map(&r.near, BASE + PAGE, max, 1, RW));
-		assert_true(
-		        pt_near_map(&r.near, BASE + PAGE, max - PAGE, 1, RW));
-		assert_true(pt_near_unmap(&r.near, BASE + PAGE, 1));
-		assert_true(pt_near_unmap(&r.near, BASE, 1));
+		assert_false(way->map(&r, BASE + PAGE, max, RW));
+		assert_true(way->map(&r, BASE + PAGE, max - PAGE, RW));
+		assert_true(way->unmap(&r, BASE + PAGE));
+		assert_true(way->unmap(&r, BASE));
 		assert_true(pt_is_empty(r.pt));
 		rig_close(&r);
 	}
