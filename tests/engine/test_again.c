@@ -59,23 +59,32 @@ static void fixed_iova_of_nobody_passes(void **state)
 	rig_down(&r);
 }
 
+/* nr pages were mapped, translated by another lane, and unmapped. */
+static void up_with_another(struct rig *r, uint64_t nr,
+                            struct sluice_lane **other,
+                            struct sluice_view **view, struct sluice_ticket *t)
+{
+	sluice_oa_t oa;
+
+	rig_up(r, &caller_iova);
+	assert_int_equal(sluice_lane_open(r->engine, NULL, other), 0);
+	assert_int_equal(sluice_view_open(*other, r->domain, view), 0);
+	assert_int_equal(map_fixed(r, M2, nr * PAGE, 0x5000), 0);
+	assert_int_equal(sluice_translate(*view, 0x5000, 1, SLUICE_READ, &oa),
+	                 1);
+	assert_int_equal(sluice_unmap(r->view, 0x5000, nr * PAGE, 1, t), 1);
+}
+
 /* It is another lane that translates. */
 static void fixed_iova_waits_for_another_lane(void **state)
 {
 	struct sluice_lane *other;
 	struct sluice_view *view;
 	struct sluice_ticket t;
-	sluice_oa_t oa;
 	struct rig r;
 
 	(void)state;
-	rig_up(&r, &caller_iova);
-	assert_int_equal(sluice_lane_open(r.engine, NULL, &other), 0);
-	assert_int_equal(sluice_view_open(other, r.domain, &view), 0);
-	assert_int_equal(map_fixed(&r, M2, PAGE, 0x5000), 0);
-	assert_int_equal(sluice_translate(view, 0x5000, 1, SLUICE_READ, &oa),
-	                 1);
-	assert_int_equal(sluice_unmap(r.view, 0x5000, PAGE, 1, &t), 1);
+	up_with_another(&r, 1, &other, &view, &t);
 	assert_int_equal(map_fixed(&r, M2, PAGE, 0x5000), -EBUSY);
 	sluice_poll(r.lane, NULL, 0);
 	assert_int_equal(map_fixed(&r, M2, PAGE, 0x5000), -EBUSY);
@@ -94,19 +103,11 @@ static void fixed_iova_of_a_lane_offline(void **state)
 	struct sluice_lane *other;
 	struct sluice_view *view;
 	struct sluice_ticket t;
-	sluice_oa_t oa;
 	struct rig r;
 
 	(void)state;
 	for (uint64_t nr = 1; nr <= 3; nr++) {
-		rig_up(&r, &caller_iova);
-		assert_int_equal(sluice_lane_open(r.engine, NULL, &other), 0);
-		assert_int_equal(sluice_view_open(other, r.domain, &view), 0);
-		assert_int_equal(map_fixed(&r, M2, nr * PAGE, 0x5000), 0);
-		assert_int_equal(
-		        sluice_translate(view, 0x5000, 1, SLUICE_READ, &oa), 1);
-		assert_int_equal(sluice_unmap(r.view, 0x5000, nr * PAGE, 1, &t),
-		                 1);
+		up_with_another(&r, nr, &other, &view, &t);
 		assert_int_equal(sluice_lane_offline(r.lane), 0);
 		assert_int_equal(map_fixed(&r, M2, nr * PAGE, 0x5000),
 		                 -ENETDOWN);
